@@ -1,0 +1,5 @@
+"""`python -m ablate` from an uninstalled tree."""
+
+from ablate.cli import main
+
+main()

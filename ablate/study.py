@@ -1,0 +1,171 @@
+"""Studies: what was asked, written down before the first trial.
+
+`runs/studies/<suite>-<hash>/study.json` holds the resolved suite: every row of every comparison with
+its configuration, the ids of the trials and facts it needs, the claims with their margins, the
+profile, overrides, data and commit. A report is a function of one study and its records. Asking
+the same again adds a line to `asked.jsonl` beside it and changes nothing else.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ablate import records
+
+SCHEMA = 1
+
+
+class StudyError(ValueError):
+    """A study that cannot be read or found."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataUsed(_Frozen):
+    """The data that a comparison's trials were given."""
+
+    name: str  # of the data set that was used: cifar10, folder, photos
+    title: str  # how pages call it, e.g. "CIFAR-10 images (folder)"
+    digest: str
+    requested: str  # of the data set that the suite names
+    fallback_reason: str | None = None  # why another one than requested was used
+    sizes: dict[str, int]  # images: train, validation, test (as trained: subsets applied)
+    notes: list[str] = []  # what a reader must know about it (texture only, lossy files, …)
+    clustered: bool = False  # test examples come in clusters that share an origin
+
+
+class Measure(_Frozen):
+    """The metric by which a comparison is read, and its smallest difference that matters."""
+
+    name: str
+    title: str
+    unit: str
+    direction: Literal["higher", "lower"]
+    margin: float
+
+
+class Row(_Frozen):
+    """One variant under one match: a line of the comparison's table."""
+
+    variant: str
+    match: list[str]  # "none", "params", "macs"; several where they give the same network
+    changes: dict[str, Any]  # the variant's difference from the base, by dotted key
+    solved: dict[str, float]  # what matching solved for, as trained, e.g. {"network.width": 37.2}
+    full_solved: dict[str, float]  # the same for the full configuration
+    residual: float | None  # of the match, as trained: budget / baseline's budget - 1
+    full_residual: float | None
+    structure: list[str]  # how the built network differs from the baseline's, as lines
+    config: dict[str, Any]  # as trained
+    full_config: dict[str, Any]  # of the full profile: what the arithmetic facts are about
+    trials: dict[int, str]  # seed -> trial id; of all seeds that the study may use
+    facts: str  # fact id of the network as trained
+    full_facts: str  # fact id of the full network (the same where the two agree)
+
+
+class ComparisonAsked(_Frozen):
+    """One comparison: a factor, its variants, and the claims about them."""
+
+    id: str
+    title: str
+    table: str  # permanent id, e.g. tbl-s7-depthwise
+    baseline: str
+    measure: Measure
+    data: DataUsed
+    rows: list[Row]  # the baseline first
+    claims: list[dict[str, Any]]
+
+
+class Study(_Frozen):
+    """Everything that was asked of one suite at once."""
+
+    schema_version: int = SCHEMA
+    id: str  # <suite>-<hash of everything below but `created`, `commit` and `dirty`>
+    suite: str
+    title: str
+    question: str
+    source: dict[str, str] | None
+    profile: str
+    overrides: list[str]
+    seeds: list[int]
+    stop: dict[str, float] | None  # precision stopping: {"until": …, "at_most": …}
+    device: str  # cpu, cuda, mps
+    precision: str
+    engine: int
+    comparisons: list[ComparisonAsked]
+    requirements: list[dict[str, Any]]
+    created: str
+    commit: str | None  # of the code, where it runs from a git checkout
+    dirty: bool  # the checkout had changes that are in no commit
+
+
+def folder(runs: Path, id: str) -> Path:
+    """Return where a study lies."""
+    return runs / "studies" / id
+
+
+def ask(runs: Path, study: Study) -> Study:
+    """Write a study down if it is new, note that it was asked, and return it as first written."""
+    place = folder(runs, study.id)
+    path = place / "study.json"
+    if path.exists():
+        study = load(runs, study.id)
+    else:
+        records.write_text(path, json.dumps(study.model_dump(mode="json"), indent=1) + "\n")
+    try:
+        with (place / "asked.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"at": datetime.now(UTC).isoformat(), "commit": study.commit}) + "\n")
+    except OSError as error:
+        raise records.no_room(error, place / "asked.jsonl") or error from error
+    return study
+
+
+def load(runs: Path, id: str) -> Study:
+    """Read a study.
+
+    Raises:
+        StudyError: it is not there, damaged, or of a newer version.
+    """
+    path = folder(runs, id) / "study.json"
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(stored, dict) and stored.get("schema_version", 0) > SCHEMA:
+            raise StudyError(f"{path}: written by a newer version of ablate")
+        return Study.model_validate(stored)
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: there is no such study") from error
+    except (OSError, ValidationError, json.JSONDecodeError) as error:
+        raise StudyError(f"{path}: damaged: {str(error).splitlines()[0]}") from error
+
+
+def newest(runs: Path, suite: str) -> Study | None:
+    """Return the study of a suite that was asked last, or None if there is none."""
+    asked = [(_last_asked(place), place.name) for place in _places(runs)]
+    for _, id in sorted(asked, reverse=True):
+        if id.rpartition("-")[0] == suite:
+            return load(runs, id)
+    return None
+
+
+def suites(runs: Path) -> list[str]:
+    """Return the names of the suites that have a study, sorted."""
+    return sorted({place.name.rpartition("-")[0] for place in _places(runs)})
+
+
+def _places(runs: Path) -> Iterator[Path]:
+    root = runs / "studies"
+    if root.is_dir():
+        yield from (place for place in sorted(root.iterdir()) if (place / "study.json").exists())
+
+
+def _last_asked(place: Path) -> str:
+    try:
+        lines = (place / "asked.jsonl").read_text(encoding="utf-8").splitlines()
+        return str(json.loads(lines[-1])["at"])
+    except (OSError, IndexError, KeyError, json.JSONDecodeError):
+        return ""  # a log that a kill cut short: the study counts as the oldest
