@@ -37,6 +37,12 @@ class PluginError(ValueError):
     """A plugin file that cannot be used."""
 
 
+def rooms() -> list[str]:
+    """Return all rooms, sorted."""
+    roles = sorted(path for path in (PACKAGE / "blocks").iterdir() if (path / "__init__.py").exists())
+    return [*(f"blocks/{path.name}" for path in roles), "data", "execute", "metrics", "networks", "tasks"]
+
+
 def names(room: str) -> list[str]:
     """Return the names in a room, plugins included, sorted.
 

@@ -1,0 +1,199 @@
+"""The command line: thin. Torch, pandas and matplotlib are loaded only by what needs them.
+
+Exit codes: 0 all well, 1 some trials failed (the report is written), 2 the request or a suite is
+wrong, 3 an error in ablate itself, 130 interrupted.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+
+class Exit(IntEnum):
+    """What the exit codes mean."""
+
+    OK = 0
+    FAILED = 1  # some trials failed; the report is written
+    USAGE = 2  # the request, the suite or the data is wrong; nothing was trained
+    INTERNAL = 3  # an error in ablate itself
+    INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ablate-bench", prog_name="ablate")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Settle arguments about convolutional networks: matched ablations, honest verdicts.
+
+    \b
+      ablate list              the suites and the blocks, data sets, … they may use
+      ablate plan s7           what a suite would run, how long it takes; trains nothing
+      ablate run s7            train and measure what is missing, write reports/index.html
+      ablate report s7         write the report of what there is
+      ablate config s7         every value of the configuration and where it comes from
+
+    Exit codes: 0 all well; 1 some trials failed, the report is written; 2 the request, the suite
+    or the data is wrong; 3 an error in ablate; 130 interrupted.
+    """
+
+
+def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.argument("suite"),
+        click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
+        click.option("--profile", help="smoke, quick, full or another that the suite has.  [default: full on a CUDA GPU, else quick]"),
+        click.option("--data", help="Another data set: cifar10, photos, folder:PATH. It is used or the run fails: no fallback."),
+        click.option("--seeds", help="How many (5), which ones (0,3,7) or from-to (0-4)."),
+        click.option("--device", help="cpu, cuda or mps.  [default: cuda where there is one, else cpu]"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_runs = click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+    help="Folder of all records.",
+)
+_reports = click.option(
+    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
+    help="Folder of the rendered pages.",
+)
+
+
+@cli.command()
+@_request_options
+@_runs
+@_reports
+@click.option("--jobs", default="auto", show_default=True, help="Trials side by side: a number, or auto (one per core on a CPU, one on a GPU).")
+@click.option("--executor", help="inline or processes.  [default: processes for more than one job]")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+def run(
+    suite: str, overrides: tuple[str, ...], profile: str | None, data: str | None,
+    seeds: str | None, device: str | None, runs: Path, reports: Path, jobs: str,
+    executor: str | None, dry_run: bool,
+) -> None:
+    """Train and measure what is missing of SUITE and write its report.
+
+    KEY=VALUE changes a setting for this run, for example recipe.epochs=2 or network.width=8.
+    Running the same again trains nothing; after an interruption it does only what is missing.
+    """
+    from ablate import commands
+
+    request = commands.request(suite, profile, data, seeds, overrides)
+    sys.exit(commands.run(request, device, runs, reports, jobs, executor, dry_run))
+
+
+@cli.command()
+@_request_options
+@_runs
+@click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
+def plan(
+    suite: str, overrides: tuple[str, ...], profile: str | None, data: str | None,
+    seeds: str | None, device: str | None, runs: Path, as_json: bool,
+) -> None:
+    """Say what SUITE would run: comparisons, variants, seeds, costs and time. Trains nothing."""
+    from ablate import commands
+
+    request = commands.request(suite, profile, data, seeds, overrides)
+    commands.plan(request, device, runs, as_json)
+
+
+@cli.command()
+@_request_options
+@click.option("--comparison", help="Only this one.")
+@click.option("--variant", help="Only this one.")
+def config(
+    suite: str, overrides: tuple[str, ...], profile: str | None, data: str | None,
+    seeds: str | None, device: str | None, comparison: str | None, variant: str | None,
+) -> None:
+    """Print every value of SUITE's configurations with its origin."""
+    from ablate import commands
+
+    request = commands.request(suite, profile, data, seeds, overrides)
+    commands.config(request, device, comparison, variant)
+
+
+@cli.command()
+@click.argument("suites", nargs=-1)
+@_runs
+@_reports
+def report(suites: tuple[str, ...], runs: Path, reports: Path) -> None:
+    """Write the pages of SUITES (default: all that were run) from the records that there are."""
+    from ablate import commands
+
+    commands.report(suites, runs, reports)
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
+def list_(as_json: bool) -> None:
+    """List the suites and everything that a suite may name."""
+    from ablate import catalog
+    from ablate.suite.load import available
+
+    suites = {name: str(path) for name, path in available().items()}
+    rooms = {
+        room: {name: catalog.describe(room, name) for name in catalog.names(room)}
+        for room in catalog.rooms()
+    }
+    if as_json:
+        click.echo(json.dumps({"suites": suites} | rooms, indent=1))
+        return
+    click.echo("suites\n" + "\n".join(f"  {name:<22}{path}" for name, path in suites.items()))
+    for room, entries in rooms.items():
+        click.echo(f"\n{room}")
+        for name, line in entries.items():
+            click.echo(f"  {name:<22}{line}")
+
+
+def main() -> NoReturn:
+    """Run the command line; every error becomes one clear message and an exit code."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("ABLATE_DEBUG"))
+    try:
+        cli.main(prog_name="ablate", standalone_mode=False)
+        sys.exit(Exit.OK)
+    except click.exceptions.Abort:
+        _fail("interrupted", Exit.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except KeyboardInterrupt:
+        _fail("interrupted", Exit.INTERRUPTED)
+    except BrokenPipeError:  # `ablate list | head`
+        sys.stdout = None  # type: ignore[assignment]  # nothing more can be written there
+        sys.exit(Exit.OK)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        if _is_users(error):
+            _fail(str(error), Exit.USAGE)
+        _fail(
+            f"an error in ablate itself: {type(error).__name__}: {error}\n"
+            "Run again with --debug before the command to see where; what was finished is kept.",
+            Exit.INTERNAL,
+        )
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether an error says what to do about the request, the suite, the data or the disk."""
+    from ablate.records import NoRoom
+    from ablate.study import StudyError
+    from ablate.suite.source import SuiteError
+
+    kinds: list[type[Exception]] = [NoRoom, StudyError, SuiteError]
+    if "ablate.data" in sys.modules:
+        kinds.append(sys.modules["ablate.data"].DataError)
+    return isinstance(error, tuple(kinds))
+
+
+def _fail(message: str, code: Exit) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)

@@ -1,0 +1,320 @@
+"""What the commands of the command line do. Imported only when one of them runs."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from tabulate import tabulate
+
+from ablate import catalog, study
+from ablate.cli import Exit
+from ablate.display import display, duration
+from ablate.execute import Event
+from ablate.records import Record, sweep
+from ablate.suite import dotted
+from ablate.suite import plan as planning
+from ablate.suite.load import Loaded, Request, Variant, load
+from ablate.suite.preflight import check
+from ablate.suite.source import Problem, SuiteError
+
+talk = Console(stderr=True, highlight=False)
+
+
+def request(
+    suite: str,
+    profile: str | None,
+    data: str | None,
+    seeds: str | None,
+    overrides: Sequence[str],
+) -> Request:
+    """Return what was asked, empty options (as make passes them) taken as not said."""
+    return Request(suite, profile or None, data or None, seeds or None, tuple(overrides))
+
+
+def run(
+    asked: Request,
+    device: str | None,
+    runs: Path,
+    reports: Path,
+    jobs: str,
+    executor: str | None,
+    dry_run: bool,
+) -> Exit:
+    """Plan, train what is missing, report; return the exit code."""
+    from ablate import run as running
+
+    plan, workers = _plan(asked, device, runs, jobs)
+    _print_plan(plan, workers, talk)
+    if dry_run:
+        return Exit.OK
+    chosen = study.ask(runs, plan.study)
+    name = executor or ("processes" if workers > 1 else "inline")
+    catalog.path_of("execute", name)
+    try:
+        with display(plan, workers, talk) as shown:
+
+            def show(trial: planning.TrialPlan, event: Event) -> None:
+                shown.show(trial, event)
+
+            outcome = running.run(
+                plan, runs, name, workers, show, lambda: _render(runs, reports, chosen)
+            )
+    except KeyboardInterrupt:
+        page = _render(runs, reports, chosen)
+        talk.print("\ninterrupted; every finished trial is kept, running the same again goes on")
+        talk.print(f"the report of what there is: {page}", soft_wrap=True)
+        return Exit.INTERRUPTED
+    page = _render(runs, reports, chosen)
+    _close(plan, chosen, outcome, runs, page)
+    return Exit.FAILED if outcome.failed or outcome.diverged else Exit.OK
+
+
+def plan(asked: Request, device: str | None, runs: Path, as_json: bool) -> None:
+    """Print the plan."""
+    made, workers = _plan(asked, device, runs, "auto")
+    if as_json:
+        print(json.dumps(_plan_json(made, workers), indent=1))
+    else:
+        _print_plan(made, workers, Console(highlight=False, soft_wrap=True))
+
+
+def config(
+    asked: Request, device: str | None, comparison: str | None, variant: str | None
+) -> None:
+    """Print every value of the configurations with its origin."""
+    loaded = _load(asked, device)
+    if loaded.problems:
+        raise SuiteError(loaded.source.name, loaded.source.text, loaded.problems)
+    for name, option, known in (
+        (comparison, "--comparison", list(loaded.variants)),
+        (variant, "--variant", [v.name for vs in loaded.variants.values() for v in vs]),
+    ):
+        if name is not None and name not in known:
+            message = f"there is no {name!r}; {catalog.suggest(name, known)}"
+            raise SuiteError("", "", [Problem(option, message)])
+    print(f"# {loaded.source.name}, profile {loaded.profile}, seeds {loaded.seeds}")
+    for id, variants in loaded.variants.items():
+        for item in variants:
+            if comparison in (None, id) and variant in (None, item.name):
+                print(f"\n# {id}/{item.name}")
+                print(_aligned(_values(item, loaded)))
+
+
+def report(suites: Sequence[str], runs: Path, reports: Path) -> None:
+    """Render the newest study of each suite."""
+    known = study.suites(runs)
+    unknown = [name for name in suites if name not in known]
+    if unknown or not known:
+        what = f"no study of {unknown[0]!r}" if unknown else "no studies"
+        hint = f"; {catalog.suggest(unknown[0], known)}" if unknown and known else ""
+        message = f"there are {what} under {runs}{hint}; `ablate run` makes one"
+        raise SuiteError("", "", [Problem("report", message.replace("are no study", "is no study"))])
+    for name in suites or known:
+        newest = study.newest(runs, name)
+        assert newest is not None  # it is among the known
+        print(_render(runs, reports, newest))
+
+
+def _load(asked: Request, device: str | None) -> Loaded:
+    profile = "full" if planning.pick_device(device or None) == "cuda" else "quick"
+    return load(asked, profile)
+
+
+def _plan(
+    asked: Request, device: str | None, runs: Path, jobs: str
+) -> tuple[planning.Plan, int]:
+    sweep(runs)
+    chosen = planning.pick_device(device or None)
+    loaded = _load(asked, device)
+    made = planning.make(loaded, check(loaded), runs, chosen)
+    return made, _workers(jobs, chosen, len(made.missing))
+
+
+def _workers(jobs: str, device: str, trials: int) -> int:
+    if jobs == "auto":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return max(1, min((cores or 1) if device == "cpu" else 1, trials))
+    if not jobs.isdigit() or jobs == "0":
+        message = f"{jobs!r} is neither a number of 1 or more nor auto"
+        raise SuiteError("", "", [Problem("--jobs", message)])
+    return int(jobs)
+
+
+def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
+    asked = plan.study
+    seeds = f"seeds {', '.join(map(str, asked.seeds))}"
+    if asked.stop:
+        seeds = f"up to {len(asked.seeds)} seeds, until ±{asked.stop['until']:g}"
+    out.print(f"{asked.suite}: {asked.title}", markup=False)
+    out.print(
+        f"profile {asked.profile} · {seeds} · {asked.device} in {asked.precision} · study {asked.id}",
+        markup=False,
+    )
+    for line in plan.damaged:
+        out.print(f"damaged: {line}", markup=False, soft_wrap=True)
+    for comparison in asked.comparisons:
+        sizes = comparison.data.sizes
+        out.print(f"\n{comparison.id}: {comparison.title}", markup=False)
+        out.print(
+            f"  {comparison.data.title}: {sizes['train']:,} training, {sizes['validation']:,} "
+            f"validation, {sizes['test']:,} test images"
+        )
+        table = tabulate(list(_table(plan, comparison.id)), _HEADERS, colalign=_ALIGN)
+        out.print("  " + table.replace("\n", "\n  "), markup=False, soft_wrap=True)
+        for row in comparison.rows[1:]:
+            if row.structure:
+                lines = "; ".join(row.structure)
+                out.print(f"  {_name(row)}: {lines}", markup=False, soft_wrap=True)
+    out.print()
+    for notice in plan.notices:
+        out.print(f"note: {notice}", markup=False, soft_wrap=True)
+    left = sum(trial.seconds for trial in plan.missing)
+    cached = len(plan.trials) - len(plan.missing)
+    todo = f"{len(plan.missing)} trials to run, {cached} there already"
+    if plan.missing:
+        side = f", {workers} side by side" if workers > 1 else ""
+        todo += f"; ETA {duration(left / workers)} ({duration(left)} of work{side})"
+    out.print(todo, markup=False)
+
+
+_HEADERS = ["variant", "match", "trials", "parameters", "MACs", "RF", "as trained", "each"]
+_ALIGN = ("left", "left", "left", "right", "right", "right", "left", "right")
+
+
+def _table(plan: planning.Plan, comparison: str) -> Iterator[list[str]]:
+    seconds = {trial.id: trial.seconds for trial in plan.trials}
+    for asked, row, done, total in planning.by_row(plan):
+        if asked.id != comparison:
+            continue
+        full, trained = plan.facts[row.full_facts], plan.facts[row.facts]
+        small = ""
+        if row.facts != row.full_facts:
+            small = f"{_fact(trained, 'params')} / {_fact(trained, 'macs')} MACs"
+        yield [
+            row.variant,
+            ", ".join(row.match) if row is not asked.rows[0] else "baseline",
+            f"{done}/{total} done",
+            _fact(full, "params"),
+            _fact(full, "macs"),
+            _fact(full, "receptive_field"),
+            small,
+            duration(seconds[next(iter(row.trials.values()))]),
+        ]
+
+
+def _fact(record: Record, name: str) -> str:
+    value = record.metrics[name].value
+    return "invalid" if value is None else f"{value:,}"
+
+
+def _name(row: study.Row) -> str:
+    solved = ", ".join(
+        f"{key} {value:g} (full: {row.full_solved[key]:g}; off by {row.residual:+.1%})"
+        for key, value in row.solved.items()
+    )
+    budget = f" at equal {', '.join(row.match)}" if row.solved else ""
+    return f"{row.variant}{budget}" + (f", solved {solved}" if solved else "")
+
+
+def _plan_json(plan: planning.Plan, workers: int) -> dict[str, Any]:
+    return {
+        "study": plan.study.model_dump(mode="json"),
+        "trials": [
+            {"id": t.id, "seed": t.seed, "row": t.label, "done": t.done, "seconds": t.seconds}
+            for t in plan.trials
+        ],
+        "facts": {
+            id: {name: found.value for name, found in record.metrics.items()}
+            for id, record in plan.facts.items()
+        },
+        "workers": workers,
+        "seconds": sum(trial.seconds for trial in plan.missing) / workers,
+        "notices": plan.notices,
+        "damaged": plan.damaged,
+    }
+
+
+def _values(item: Variant, loaded: Loaded) -> Iterator[tuple[str, str, str]]:
+    """Yield path, value and origin of every leaf of a configuration."""
+    for loc, value in _leaves(item.trained.values, ()):
+        origin = item.trained.origin(loc)
+        if origin is None:
+            where = "default"
+        elif origin.at is None:
+            where = origin.layer
+        else:
+            position = loaded.source.position(origin.at)
+            where = f"{loaded.source.name}:{position.line}:{position.column} ({origin.layer})"
+            if not _written(loaded.source.data, origin.at, loc[len(origin.path) :]):
+                where = f"default of what {where} names"
+        yield dotted.show(loc), json.dumps(value, ensure_ascii=False), where
+
+
+def _leaves(tree: Any, loc: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from _leaves(value, (*loc, key))
+    elif isinstance(tree, list) and any(isinstance(item, dict | list) for item in tree):
+        for index, value in enumerate(tree):
+            yield from _leaves(value, (*loc, index))
+    else:
+        yield loc, tree
+
+
+def _written(data: Any, at: tuple[str | int, ...], rest: tuple[str | int, ...]) -> bool:
+    """Whether the file itself says this value, rather than naming what it is a default of."""
+    for step in at:
+        data = data[step]
+    for step in rest:
+        if isinstance(data, dict) and step not in data:
+            if isinstance(step, str) and step in ("layers", "kind", "channels"):
+                continue  # written in short: a stage as a list, a block by its name
+            return False
+        if isinstance(data, dict) or (isinstance(data, list) and isinstance(step, int)):
+            data = data[step]
+        elif step not in ("layers", "kind", "channels", "family", "name"):
+            return False
+    return True
+
+
+def _aligned(rows: Iterator[tuple[str, str, str]]) -> str:
+    found = list(rows)
+    widths = [min(max(len(row[i]) for row in found), 44) for i in (0, 1)]
+    return "\n".join(f"{p:<{widths[0]}}  {v:<{widths[1]}}  # {o}" for p, v, o in found)
+
+
+def _render(runs: Path, reports: Path, chosen: study.Study) -> Path:
+    from ablate.report.render import render, render_index
+
+    render(runs, chosen, reports)
+    return render_index(runs, reports)
+
+
+def _close(plan: planning.Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path) -> None:
+    """Say what came out: the page's sentences, then what did not go well, then where to look."""
+    from ablate.evidence.answer import lines
+    from ablate.evidence.collect import collect
+
+    sys.stderr.flush()
+    print()
+    for line in lines(collect(runs, chosen)):
+        print(line)
+    for reason in outcome.reasons:
+        print(f"not ok: {reason}")
+    counts = f"{outcome.ok} trained, {outcome.kept} there already"
+    for number, word in ((outcome.failed, "failed"), (outcome.diverged, "diverged")):
+        if number:
+            counts += f", {number} {word}"
+    if outcome.unneeded:
+        counts += f", {outcome.unneeded} not needed (the intervals are narrow enough)"
+    print(f"\n{counts}")
+    if outcome.failed:
+        print("running the same again tries what failed once more")
+    if plan.other:
+        profile, seconds = plan.other
+        print(f"profile {profile} would take about {duration(seconds)} on one core of this kind")
+    print(f"report: {page.resolve().as_uri()}")

@@ -1,0 +1,97 @@
+"""CIFAR-10: 50,000 + 10,000 colour images of 32 x 32 pixels in ten classes, as published.
+
+Source: A. Krizhevsky 2009, "Learning multiple layers of features from tiny images", chapter 3.
+torchvision downloads the archive (170 MB) and checks every file against its published checksum, so
+what a broken download leaves is never used. The images are in their published order; the test
+batch is the test split, and there is no validation split.
+"""
+
+import contextlib
+import http.client
+import io
+import socket
+import tarfile
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ablate.data import Dataset, Split, Unavailable, assemble, cache_dir
+from ablate.data._prepared import prepared
+
+PATIENCE = 15.0  # seconds without an answer after which the network counts as missing
+
+
+def load() -> Dataset:
+    """Return CIFAR-10, downloaded if neither the archive nor its contents are in the cache.
+
+    Raises:
+        Unavailable: the download failed; the message says where to put the archive by hand.
+    """
+    return prepared("cifar10", None, _read)
+
+
+def _read() -> Dataset:
+    """Read the batches, fetched if need be."""
+    from torchvision.datasets import CIFAR10  # seconds to import, and needed only this once
+
+    folder = cache_dir() / "cifar10"
+    archive = folder / CIFAR10.filename
+    before = archive.exists()
+    try:
+        with _quiet(), _patience(PATIENCE):
+            parts = [CIFAR10(folder, train=train, download=True) for train in (True, False)]
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,  # torchvision's, for a wrong checksum
+        http.client.HTTPException,
+        tarfile.TarError,
+        zlib.error,
+    ) as error:
+        raise _unavailable(archive, before, error) from error
+    train, test = (
+        Split(np.ascontiguousarray(part.data), np.asarray(part.targets, np.int64)) for part in parts
+    )
+    return assemble(title="CIFAR-10", classes=parts[0].classes, train=train, test=test)
+
+
+def _unavailable(archive: Path, before: bool, error: Exception) -> Unavailable:
+    """Return the refusal, from whether the archive was there before and what went wrong then."""
+    why = str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[0]
+    if isinstance(error, RuntimeError):
+        why = "what arrived does not have the published checksum"
+    state = f"{archive} is damaged or incomplete, and downloading it again" if before else "the download"
+    return Unavailable(
+        f"CIFAR-10 cannot be had: {state} failed ({why})",
+        f"put {archive.name} from www.cs.toronto.edu/~kriz/cifar.html into {archive.parent}, "
+        "use a folder of images (DATA=folder:PATH)",
+    )
+
+
+@contextlib.contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Give up on a network that is silent for so long; torchvision has no option for it."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torchvision's progress bar out of logs, and two warnings that nobody can act on."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        # numpy 2.4 on the batches, which were pickled in 2009 with `align=0` in place of False.
+        warnings.filterwarnings("ignore", category=np.exceptions.VisibleDeprecationWarning)
+        # Python 3.12 and 3.13 on torchvision, which unpacks the archive without a `filter`.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield

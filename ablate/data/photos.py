@@ -1,0 +1,211 @@
+"""Which of 14 photographs does a patch come from? For machines that cannot download anything.
+
+MEASUREMENTS
+"""
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from ablate.data import Dataset, Split, Unavailable, assemble
+from ablate.data._prepared import prepared
+
+VERSION = 1  # of the construction below; a change of it changes the patches
+
+# Class → file in `skimage/data`. All of them are in the wheel itself; what scikit-image would have
+# to fetch is not used, nor are drawings, writing, test patterns and a second view of one scene.
+PICTURES = {
+    "astronaut": "astronaut.png",
+    "brick": "brick.png",
+    "camera": "camera.png",
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "coins": "coins.png",
+    "galaxies": "hubble_deep_field.jpg",
+    "grass": "grass.png",
+    "gravel": "gravel.png",
+    "moon": "moon.png",
+    "motorcycle": "motorcycle_left.png",
+    "retina": "retina.jpg",
+    "rocket": "rocket.jpg",
+    "tissue": "ihc.png",
+}
+
+LARGEST = 1024  # pixels; a picture with a longer side is halved, or it would be mostly smooth
+CELL = 96  # pixels, the least side of a cell; every cell of a picture has the same size
+CROP = (24, 80)  # pixels, the least and the greatest side of what a patch shows
+SIDE = 32  # pixels, the side of a patch
+FLAT = 6.0  # grey levels of standard deviation below which a crop shows nothing
+CONTRAST = (24.0, 64.0)  # grey levels of standard deviation that a patch is given
+BRIGHTNESS = (96.0, 160.0)  # mean grey level that a patch is given, before clipping to 0…255
+TRIES = 32  # crops by which a cell is judged: it is used if a quarter of them are not flat
+
+
+class Cell(NamedTuple):
+    """A region of a picture, in pixels of the (perhaps halved) picture."""
+
+    number: int  # over all pictures; the cluster of its patches
+    label: int  # class number of its picture
+    top: int
+    left: int
+    height: int
+    width: int
+    test: bool
+
+
+def load(
+    *,
+    train_patches: Annotated[int, Field(ge=14)] = 14_000,
+    test_patches: Annotated[int, Field(ge=14)] = 7_000,
+) -> Dataset:
+    """Return grey patches of 32 x 32 pixels, (n, 32, 32, 1), as many of each photograph.
+
+    Raises:
+        Unavailable: scikit-image, which carries the photographs, is not installed, or lacks one.
+    """
+    try:
+        carrier = version("scikit-image")
+    except PackageNotFoundError as error:
+        raise Unavailable("scikit-image is not installed", "pip install scikit-image") from error
+    key = [VERSION, carrier, np.__version__, PIL.__version__, train_patches, test_patches]
+    return prepared("photos", key, lambda: cut(pictures(), train_patches, test_patches))
+
+
+def pictures() -> dict[str, NDArray[np.uint8]]:
+    """Return the photographs by class name, grey, each (height, width).
+
+    Raises:
+        Unavailable: the installed scikit-image lacks one of them.
+    """
+    found = importlib.util.find_spec("skimage")
+    if found is None or not found.submodule_search_locations:
+        raise Unavailable("scikit-image is not installed", "pip install scikit-image")
+    folder = Path(found.submodule_search_locations[0]) / "data"
+    grey = {}
+    for name, file in PICTURES.items():
+        try:
+            with Image.open(folder / file) as picture:
+                image = picture.convert("L")
+        except OSError as error:
+            raise Unavailable(
+                f"the installed scikit-image lacks the photograph {file}",
+                "pip install --force-reinstall scikit-image",
+            ) from error
+        while max(image.size) > LARGEST:
+            image = image.reduce(2)
+        grey[name] = np.asarray(image)
+    return grey
+
+
+def cells(pictures: Mapping[str, NDArray[np.uint8]]) -> Iterator[Cell]:
+    """Yield the cells of all pictures. No two share a pixel.
+
+    Every third cell is for testing, in diagonals, so that both splits see all parts of a picture.
+    """
+    number = 0
+    for label, picture in enumerate(pictures.values()):
+        rows, columns = (side // CELL for side in picture.shape)
+        height, width = picture.shape[0] // rows, picture.shape[1] // columns
+        for row in range(rows):
+            for column in range(columns):
+                test = (column + 2 * row) % 3 == 0
+                yield Cell(number, label, row * height, column * width, height, width, test)
+                number += 1
+
+
+def cut(
+    pictures: Mapping[str, NDArray[np.uint8]], train_patches: int, test_patches: int
+) -> Dataset:
+    """Cut patches out of pictures and return the data set.
+
+    Args:
+        pictures: by class name, uint8 (height, width).
+        train_patches: how many, shared evenly by the pictures and by the cells of a picture.
+        test_patches: likewise.
+    """
+    train, test = (
+        _split(pictures, [cell for cell in cells(pictures) if cell.test == test], wanted)
+        for test, wanted in ((False, train_patches), (True, test_patches))
+    )
+    return assemble(
+        title=f"photos (patches of {len(pictures)} photographs)",
+        classes=list(pictures),
+        train=train,
+        test=test,
+        notes=[
+            "photos asks which photograph a patch comes from, which is recognition of texture: "
+            "claims about receptive field, dilation or context cannot be tested on it.",
+            f"Training and test patches come from {len(np.unique(train.clusters))} and "
+            f"{len(np.unique(test.clusters))} cells of the same photographs that share no pixel; "
+            "patches of one cell are not independent, so standard errors are clustered by cell.",
+            "photos stands in where nothing can be downloaded; results on it are not to be cited.",
+        ],
+    )
+
+
+def _split(
+    pictures: Mapping[str, NDArray[np.uint8]], cells: list[Cell], patches: int
+) -> Split:
+    """Return so many patches of the given cells, in a fixed shuffled order."""
+    images, chosen = [], []
+    for label, picture in enumerate(pictures.values()):
+        image = Image.fromarray(picture)
+        # A stream for each cell, so that its patches depend on no other cell.
+        streams = {c: np.random.RandomState([VERSION, c.number]) for c in cells if c.label == label}
+        usable = [cell for cell, stream in streams.items() if _shows_something(image, cell, stream)]
+        share = patches // len(pictures) + (label < patches % len(pictures))
+        for k in range(share):
+            cell = usable[k % len(usable)]
+            images.append(_patch(image, cell, streams[cell]))
+            chosen.append(cell)
+    order = np.random.RandomState(VERSION).permutation(len(images))
+    return Split(
+        np.stack(images)[order, :, :, None],
+        np.array([cell.label for cell in chosen], np.int64)[order],
+        np.array([cell.number for cell in chosen], np.int32)[order],
+    )
+
+
+def _shows_something(image: Image.Image, cell: Cell, stream: np.random.RandomState) -> bool:
+    return sum(_crop(image, cell, stream).std() >= FLAT for _ in range(TRIES)) >= TRIES / 4
+
+
+def _crop(
+    image: Image.Image, cell: Cell, stream: np.random.RandomState
+) -> NDArray[np.float64]:
+    """Return a random square of a cell, shrunk or enlarged to (SIDE, SIDE), in grey levels."""
+    least, greatest = CROP
+    side = round(least * (greatest / least) ** stream.uniform())
+    top = cell.top + stream.randint(cell.height - side + 1)
+    left = cell.left + stream.randint(cell.width - side + 1)
+    box = (left, top, left + side, top + side)  # nothing outside the box has any influence
+    shrunk = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(shrunk, np.float64)
+
+
+def _patch(
+    image: Image.Image, cell: Cell, stream: np.random.RandomState
+) -> NDArray[np.uint8]:
+    """Return a random crop that shows something, turned, mirrored and with other grey levels.
+
+    Standardising takes away the brightness and contrast by which most photographs could be told
+    apart; drawing new ones, and the polarity, keeps a network from relying on what is left of it.
+    """
+    crop = _crop(image, cell, stream)
+    while crop.std() < FLAT:
+        crop = _crop(image, cell, stream)
+    turns, mirrored = divmod(stream.randint(8), 2)
+    crop = np.rot90(crop[:, ::-1] if mirrored else crop, turns)
+    contrast = CONTRAST[0] * (CONTRAST[1] / CONTRAST[0]) ** stream.uniform()
+    brightness = stream.uniform(*BRIGHTNESS)
+    polarity = 1 if stream.uniform() < 0.5 else -1
+    grey = brightness + polarity * contrast * (crop - crop.mean()) / crop.std()
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)

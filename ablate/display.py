@@ -1,0 +1,138 @@
+"""What a user sees while trials run: bars on a terminal, a line per trial elsewhere.
+
+All of it goes to standard error; standard output holds the results.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from ablate import execute, records
+from ablate.execute import Done, Event, Lost, Started
+from ablate.suite.plan import Plan, TrialPlan
+
+HEARTBEAT = 30  # seconds between signs of life where there are no bars
+
+
+class Display:
+    """Follows the events of a run and says what they mean for the time left."""
+
+    def __init__(self, plan: Plan, workers: int, console: Console, progress: Progress | None):
+        self.total, self.workers = len(plan.missing), workers
+        self.console, self.progress = console, progress
+        self.left = {trial.id: trial.seconds for trial in plan.missing}
+        self.running: dict[str, float] = {}
+        self.ended = 0
+        self.expected = self.spent = 0.0
+        self.last_word = time.monotonic()
+        self.bars: dict[str, TaskID] = {}
+        self.suite = progress.add_task(plan.study.suite, total=self.total) if progress else None
+
+    def show(self, trial: TrialPlan, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Started):
+            self.running[trial.id] = time.monotonic()
+            if self.progress:
+                name = f"{trial.label} seed {trial.seed}"
+                self.bars[trial.id] = self.progress.add_task(name, total=None)
+        elif isinstance(event, execute.Progress):
+            epoch = event.message["epoch"]
+            self.left[trial.id] = trial.seconds * (1 - epoch["epoch"] / event.message["epochs"])
+            self._epoch(trial, epoch, event.message["epochs"])
+        else:
+            self._end(trial, event)
+
+    def _epoch(self, trial: TrialPlan, epoch: dict[str, float], epochs: int) -> None:
+        speed = f"{epoch['images'] / epoch['seconds']:,.0f} images/s"
+        if self.progress:
+            self.progress.update(
+                self.bars[trial.id], total=epochs, completed=epoch["epoch"], note=speed
+            )
+            self._note()
+        elif time.monotonic() - self.last_word > HEARTBEAT:
+            name = f"{trial.label} seed {trial.seed}"
+            self._say(f"  …     {name}  epoch {epoch['epoch']}/{epochs}  {speed}  {self.eta()}")
+
+    def _end(self, trial: TrialPlan, event: Done | Lost) -> None:
+        self.ended += 1
+        took = time.monotonic() - self.running.pop(trial.id)
+        self.left.pop(trial.id)
+        self.expected, self.spent = self.expected + trial.seconds, self.spent + took
+        status = event.status if isinstance(event, Done) else "lost"
+        if self.progress:
+            self.progress.remove_task(self.bars.pop(trial.id))
+            assert self.suite is not None
+            self.progress.advance(self.suite)
+            self._note()
+        width = len(str(self.total))
+        result = _result(event) if isinstance(event, Done) else event.reason
+        self._say(
+            f"[{self.ended:>{width}}/{self.total}] {status:<8} {trial.label} seed {trial.seed}  "
+            f"{result}  {took:.0f} s  {self.eta()}"
+        )
+
+    def eta(self) -> str:
+        """Return the time left in words, corrected by how long trials took against expectation."""
+        if not self.left:
+            return ""
+        pace = self.spent / self.expected if self.expected else 1.0
+        return f"ETA {duration(sum(self.left.values()) * pace / self.workers)}"
+
+    def _note(self) -> None:
+        assert self.progress is not None and self.suite is not None
+        self.progress.update(self.suite, note=self.eta())
+
+    def _say(self, line: str) -> None:
+        self.last_word = time.monotonic()
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def display(plan: Plan, workers: int, console: Console) -> Iterator[Display]:
+    """Show a run: two kinds of bars on a terminal, lines where the output is not one."""
+    if not console.is_terminal:
+        yield Display(plan, workers, console, None)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with _Noted(*columns, console=console, transient=True) as progress:
+        yield Display(plan, workers, console, progress)
+
+
+class _Noted(Progress):
+    """A progress display in which every task has a note, empty at first."""
+
+    def add_task(self, description: str, *args: object, **fields: object) -> TaskID:
+        return super().add_task(description, *args, **({"note": ""} | fields))  # type: ignore[arg-type]  # passed on as they came
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in words: 45 s, 3 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _result(event: Done) -> str:
+    runs, id = event.record.parent.parent, event.record.name
+    record = records.read(runs, "trial", id)
+    if record is None or record.status != "ok":
+        return (record.reason or "") if record else ""
+    shown = [m for m in record.metrics.values() if m.direction == "higher" and m.value is not None]
+    return "  ".join(f"{m.title.lower()} {m.value:.2f} {m.unit}".strip() for m in shown)

@@ -1,0 +1,74 @@
+"""Where a record was made: machine, software and the state of the code."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import ablate
+
+_PACKAGES = ("torch", "torchvision", "numpy", "fvcore", "scikit-image", "pillow")
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Return what a reader needs to judge or repeat a measurement on this machine."""
+    import torch
+
+    found: dict[str, Any] = {
+        "ablate": ablate.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+    if device == "cuda":
+        found["gpu"] = torch.cuda.get_device_name()
+        found["cuda"] = torch.version.cuda
+        found["cudnn"] = torch.backends.cudnn.version()
+    commit, dirty = code()
+    return found | {"commit": commit, "dirty": dirty}
+
+
+@functools.cache
+def code() -> tuple[str | None, bool]:
+    """Return the commit of the running code and whether it has changes that are in no commit.
+
+    (None, False) where it does not run from a git checkout.
+    """
+    root = Path(ablate.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None, False
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, False
+    return commit, dirty
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

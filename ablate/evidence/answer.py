@@ -1,0 +1,208 @@
+"""What came out, in sentences: the same ones at the top of a page and at the end of a run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ablate.evidence import citable
+from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence
+from ablate.evidence.contrast import Contrast, contrasts
+from ablate.evidence.effects import SAME, UNKNOWN
+from ablate.evidence.spelling import (
+    between,
+    bounds,
+    counted,
+    decimals,
+    difference_unit,
+    listed,
+    lower_first,
+    match_name,
+    number,
+    ratio,
+    signed,
+    upper_first,
+    variant_name,
+    with_unit,
+)
+from ablate.study import Study
+
+ALIKE = 0.05  # A budget within 5 % of the baseline's goes without saying.
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one comparison found, for which setting, and what speaks against citing it."""
+
+    comparison: ComparisonEvidence
+    findings: tuple[str, ...]  # a sentence for every variant, and what would settle an open one
+    scope: str  # the network, data and budget that the findings hold for
+    reasons: tuple[str, ...]  # why the numbers may not be cited; () if they may
+
+
+def answers(evidence: Evidence) -> tuple[Answer, ...]:
+    """Return the answer of every comparison of a study."""
+    return tuple(
+        Answer(
+            comparison,
+            _findings(comparison),
+            scope(evidence.study, comparison),
+            tuple(citable.reasons(evidence.study, comparison)),
+        )
+        for comparison in evidence.comparisons
+    )
+
+
+def lines(evidence: Evidence) -> list[str]:
+    """Return the answers as lines for a terminal."""
+    found: list[str] = []
+    for answer in answers(evidence):
+        found += [*answer.findings, f"  {answer.scope}"]
+        if answer.reasons:
+            found.append(f"  Screening, not to be cited. {' '.join(answer.reasons)}")
+    return found
+
+
+def scope(study: Study, comparison: ComparisonEvidence) -> str:
+    """Return the sentence that says which network, data, budget and device the findings are of."""
+    ok = [trial for trial in comparison.trials().values() if trial.outcome == "ok"]
+    steps = {trial.steps for trial in ok if trial.steps is not None}
+    seeds = [len(row.values) for row in comparison.rows]
+    parts = [
+        f"Trained: {network(comparison.baseline.asked.config)}",
+        images(comparison),
+        *([between(steps, "optimizer step")] if steps else []),
+        f"{study.device} in {study.precision}",
+        f"{between(seeds, 'seed')} a row",
+    ]
+    return "; ".join(parts) + ". Intervals: 95 %, Welch, over seeds."
+
+
+def network(config: dict[str, Any]) -> str:
+    """Name a configuration's network by its family and widths."""
+    found = config.get("network")
+    if not isinstance(found, dict):
+        return "the network below"
+    parts = [str(found.get("family", "network"))]
+    if "width" in found:
+        parts.append(f"width {found['width']}")
+    if isinstance(stages := found.get("stages"), list) and all(_is_widths(s) for s in stages):
+        parts.append("stages " + " | ".join("-".join(map(str, stage)) for stage in stages))
+    return ", ".join(parts)
+
+
+def images(comparison: ComparisonEvidence) -> str:
+    """Say on how many images of which data a comparison was trained."""
+    data = comparison.data
+    if "train" not in data.sizes:
+        return data.title
+    return f"{number(data.sizes['train'])} training images of {data.title}"
+
+
+def _is_widths(stage: Any) -> bool:
+    return isinstance(stage, list) and all(isinstance(width, int) for width in stage)
+
+
+def _findings(comparison: ComparisonEvidence) -> tuple[str, ...]:
+    by_variant: dict[str, list[Contrast]] = {}
+    for contrast in contrasts(comparison)[1:]:
+        by_variant.setdefault(contrast.row.asked.variant, []).append(contrast)
+    baseline = variant_name(comparison.baseline.asked.variant)
+    title = lower_first(comparison.measure.title)
+    found = [
+        f"{upper_first(variant_name(variant))} in place of {baseline}: {title} "
+        + "; ".join(_part(comparison, contrast) for contrast in rows)
+        + "."
+        for variant, rows in by_variant.items()
+    ]
+    if open_question := _what_would_settle(comparison, by_variant):
+        found.append(open_question)
+    return tuple(found)
+
+
+def _part(comparison: ComparisonEvidence, contrast: Contrast) -> str:
+    """Say what one row showed, in the middle of a sentence that began with the metric."""
+    where = _where(contrast.row, comparison.baseline)
+    difference, interval = contrast.difference, contrast.interval
+    margin, places = comparison.measure.margin, decimals(comparison.measure.margin)
+    unit = difference_unit(comparison.measure.unit)
+    if difference is None:
+        return f"not known yet, {_progress(contrast.row, comparison.baseline)}, {where}"
+    direction = "higher" if difference > 0 else "lower"
+    size = f"{with_unit(number(abs(difference), places), unit)} {direction}"
+    if interval is None:
+        seeds = min(len(contrast.row.values), len(comparison.baseline.values))
+        why = "one seed has no interval" if seeds < 2 else "the seeds do not vary"
+        return f"cannot tell, {size} {where} but {why}"
+    span = bounds(interval.low, interval.high, places)
+    if contrast.effect == SAME:
+        change = with_unit(signed(difference, places), unit)
+        limit = number(margin, places)
+        return f"without practical difference, {change} {span} within ±{limit} {where}"
+    if contrast.effect == UNKNOWN and interval.low <= 0 <= interval.high:
+        return f"cannot tell, {with_unit(signed(difference, places), unit)} {span} {where}"
+    if contrast.effect == UNKNOWN:
+        limit = number(margin, places)
+        return f"{size} {span} {where}, cannot tell whether by more than {limit}"
+    return f"{size} {span} {where}"
+
+
+def _where(row: RowEvidence, baseline: RowEvidence) -> str:
+    """Say what the row held equal, and what its network costs against the baseline's.
+
+    The costs are those of the network that was trained, since the finding is about that one.
+    """
+    budgets = {
+        "params": ratio(row.trained.get("params"), baseline.trained.get("params")),
+        "macs": ratio(row.trained.get("macs"), baseline.trained.get("macs")),
+    }
+    names = {"params": "parameters", "macs": "MACs"}
+    unequal = {
+        key: found
+        for key, found in budgets.items()
+        if found is not None and key not in row.asked.match and abs(found - 1) > ALIKE
+    }
+    if "none" in row.asked.match:
+        costs = [_cost(unequal["params"], names["params"])] if "params" in unequal else []
+        return f"{f'with {listed(costs)} ' if costs else ''}({match_name(row.asked)})"
+    costs = [_cost(found, names[key]) for key, found in unequal.items()]
+    return f"at {match_name(row.asked)}" + (f" with {listed(costs)}" if costs else "")
+
+
+def _cost(found: float, name: str) -> str:
+    """Say `6.7 times fewer parameters`, with one decimal: a sentence is no table."""
+    size = 1 / found if found < 1 else found
+    spelled = number(size, 1 if size < 9.95 else 0)
+    return f"{spelled} times fewer {name}" if found < 1 else f"{spelled} times the {name}"
+
+
+def _progress(row: RowEvidence, baseline: RowEvidence) -> str:
+    trials = [*row.trials, *baseline.trials]
+    ended = sum(trial.outcome != "missing" for trial in trials)
+    lost = sum(trial.outcome not in ("ok", "missing") for trial in trials)
+    said = f"{number(ended)} of {counted(len(trials), 'trial')} done"
+    return said + (f" and {number(lost)} without a result" if lost else "")
+
+
+def _what_would_settle(
+    comparison: ComparisonEvidence, by_variant: dict[str, list[Contrast]]
+) -> str | None:
+    """Say how many seeds would show a difference of the margin's size, where a row cannot tell."""
+    measure = comparison.measure
+    still_open = [
+        contrast
+        for rows in by_variant.values()
+        for contrast in rows
+        if contrast.effect == UNKNOWN and contrast.interval is not None
+    ]
+    needed = [c.seeds_to_detect for c in still_open if c.seeds_to_detect is not None]
+    seen = [c.detectable for c in still_open if c.detectable is not None]
+    if not seen:
+        return None
+    places, unit = decimals(measure.margin), difference_unit(measure.unit)
+    text = (
+        f"These seeds show a difference of {with_unit(number(max(seen), places), unit)} "
+        "in 8 of 10 cases"
+    )
+    if needed and measure.margin > 0:
+        margin = with_unit(number(measure.margin, places), unit)
+        text += f"; one of {margin} takes about {counted(max(needed), 'seed')} a row"
+    return f"{text}."

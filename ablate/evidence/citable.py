@@ -1,0 +1,86 @@
+"""The reasons why the trained numbers of a comparison may not be cited.
+
+Whether numbers may be cited is computed from what happened, never from the name of a profile. What
+may not is labelled "screening". Arithmetic (parameters, MACs, receptive field) is not concerned.
+"""
+
+from ablate.evidence.collect import ComparisonEvidence, RowEvidence
+from ablate.evidence.spelling import counted, listed, row_name
+from ablate.evidence.stop import settled_comparison
+from ablate.study import Study
+
+FEWEST_SEEDS = 5
+FEWEST_STEPS = 450  # With 40 steps a variant stood 19 points below its twin, with 471 steps 3.6.
+MOST_DIVERGED = 0.2  # of a row's trials; beyond it, a mean over the survivors describes no row
+
+
+def reasons(study: Study, comparison: ComparisonEvidence) -> list[str]:
+    """Return why a comparison's trained numbers may not be cited, as sentences; [] if they may."""
+    return [*_data(comparison), *_trials(study, comparison), *_code(study)]
+
+
+def missing(study: Study, comparison: ComparisonEvidence) -> int:
+    """Return how many trials are still to be run.
+
+    Where seeds are added until the intervals are narrow, none are missing once they are.
+    """
+    if settled_comparison(study, comparison):
+        return 0
+    return sum(trial.outcome == "missing" for trial in comparison.trials().values())
+
+
+def _data(comparison: ComparisonEvidence) -> list[str]:
+    data = comparison.data
+    if data.fallback_reason is None:
+        return []
+    why = data.fallback_reason.strip().rstrip(".")
+    return [f"The data are {data.name}, in place of {data.requested}: {why}."]
+
+
+def _trials(study: Study, comparison: ComparisonEvidence) -> list[str]:
+    found: list[str] = []
+    if absent := missing(study, comparison):
+        total = len(comparison.trials())
+        found.append(f"{absent} of {counted(total, 'trial')} {_are(absent)} missing.")
+    lost = [t for t in comparison.trials().values() if t.outcome in ("failed", "invalid")]
+    if lost:
+        found.append(f"{counted(len(lost), 'trial')} failed or left no result.")
+    few = [row for row in comparison.rows if len(row.values) < FEWEST_SEEDS]
+    if few:
+        found.append(
+            f"Fewer than {FEWEST_SEEDS} seeds: "
+            + listed(
+                [f"{row_name(row.asked, row.is_baseline)} has {len(row.values)}" for row in few]
+            )
+            + "."
+        )
+    steps = [t.steps or 0 for t in comparison.trials().values() if t.outcome == "ok"]
+    if steps and min(steps) < FEWEST_STEPS:
+        found.append(
+            f"Trained for {counted(min(steps), 'step')}; below {FEWEST_STEPS}, a difference may be "
+            "no more than one of learning speed."
+        )
+    if gone := [row for row in comparison.rows if _diverged(row) > MOST_DIVERGED]:
+        found.append(
+            "Too many trials diverged for a mean over the rest to speak for the row: "
+            + listed([row_name(row.asked, row.is_baseline) for row in gone])
+            + "."
+        )
+    return found
+
+
+def _code(study: Study) -> list[str]:
+    if study.commit is None:
+        return ["No commit is on record, so the code that made the numbers cannot be named."]
+    if study.dirty:
+        return ["The code held changes that are in no commit."]
+    return []
+
+
+def _diverged(row: RowEvidence) -> float:
+    ended = len(row.having("ok", "diverged"))
+    return len(row.having("diverged")) / ended if ended else 0.0
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"

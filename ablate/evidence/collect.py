@@ -1,0 +1,159 @@
+"""The records that a study asks for, gathered by comparison, row and seed.
+
+A trial that is not there is as much part of the evidence as one that is: it stays in the row with
+the reason. A damaged record counts as missing and is named.
+"""
+
+import math
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from ablate import records
+from ablate.records import Measurement, Record
+from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
+
+# "invalid": the trial ended well but holds no value of the comparison's metric.
+Outcome = Literal["ok", "failed", "diverged", "invalid", "missing"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One seed of one row, as it came out."""
+
+    seed: int
+    id: str
+    outcome: Outcome
+    value: float | None  # of the comparison's metric, in its unit; None unless the outcome is "ok"
+    reason: str | None  # why there is no value
+    record: Record | None  # None where it is missing
+
+    @property
+    def steps(self) -> int | None:
+        """Optimizer steps taken; None where no epoch was recorded."""
+        return self.record.epochs[-1].step if self.record and self.record.epochs else None
+
+
+@dataclass(frozen=True)
+class RowEvidence:
+    """One row of a comparison with its trials, by seed, and the facts of its two networks."""
+
+    asked: Row
+    trials: tuple[Trial, ...]
+    trained: dict[str, Measurement]  # facts of the network as trained; {} where not computed
+    full: dict[str, Measurement]  # facts of the full network
+    is_baseline: bool
+    lacking: tuple[str, ...]  # facts that are not there, each with the reason
+
+    @cached_property
+    def values(self) -> dict[int, float]:
+        """The metric's value by seed, of the trials that have one."""
+        return {t.seed: t.value for t in self.trials if t.value is not None}
+
+    def having(self, *outcomes: Outcome) -> tuple[Trial, ...]:
+        """Return the trials with one of these outcomes."""
+        return tuple(trial for trial in self.trials if trial.outcome in outcomes)
+
+    @property
+    def full_differs(self) -> bool:
+        """Whether the network that was trained is another than the full one."""
+        return self.asked.facts != self.asked.full_facts
+
+
+@dataclass(frozen=True)
+class ComparisonEvidence:
+    """One comparison and what is known of each of its rows, the baseline first."""
+
+    asked: ComparisonAsked
+    rows: tuple[RowEvidence, ...]
+
+    @property
+    def baseline(self) -> RowEvidence:
+        return self.rows[0]
+
+    @property
+    def measure(self) -> Measure:
+        return self.asked.measure
+
+    @property
+    def data(self) -> DataUsed:
+        return self.asked.data
+
+    def trials(self) -> dict[str, Trial]:
+        """Return the trials of all rows by id; rows may share some."""
+        return {trial.id: trial for row in self.rows for trial in row.trials}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study and everything that its records hold."""
+
+    study: Study
+    comparisons: tuple[ComparisonEvidence, ...]
+    damaged: tuple[str, ...]  # records that cannot be read, each with what is wrong
+
+    def trials(self) -> dict[str, Trial]:
+        """Return the trials of all comparisons by id; comparisons may share some."""
+        return {id: t for comparison in self.comparisons for id, t in comparison.trials().items()}
+
+
+def collect(runs: Path, study: Study) -> Evidence:
+    """Read what the records say on a study. Missing and damaged ones are no error."""
+    damaged: dict[str, str] = {}
+    seen: dict[tuple[str, str], Record | None] = {}
+
+    def read(kind: records.Kind, id: str) -> Record | None:
+        if (kind, id) not in seen:
+            seen[kind, id] = None
+            try:
+                seen[kind, id] = records.read(runs, kind, id)
+            except records.DamagedRecord as error:
+                # The same records give the same page wherever they lie.
+                damaged[id] = str(error).replace(f"{runs}{os.sep}", "")
+        return seen[kind, id]
+
+    def facts(id: str, network: str, lacking: list[str]) -> dict[str, Measurement]:
+        record = read("fact", id)
+        if record is None:
+            lacking.append(f"{network}: {damaged.get(id, 'not computed yet')}")
+            return {}
+        if record.status != "ok":
+            lacking.append(f"{network}: {record.reason or 'no reason given'}")
+        return dict(sorted(record.metrics.items()))
+
+    def row(asked: Row, measure: Measure, is_baseline: bool) -> RowEvidence:
+        trials = tuple(
+            _trial(seed, id, read("trial", id), measure, damaged.get(id))
+            for seed, id in asked.trials.items()
+        )
+        lacking: list[str] = []
+        trained = full = facts(asked.facts, "network as trained", lacking)
+        if asked.full_facts != asked.facts:
+            full = facts(asked.full_facts, "full network", lacking)
+        return RowEvidence(asked, trials, trained, full, is_baseline, tuple(lacking))
+
+    comparisons = tuple(
+        ComparisonEvidence(
+            asked, tuple(row(r, asked.measure, at == 0) for at, r in enumerate(asked.rows))
+        )
+        for asked in study.comparisons
+    )
+    return Evidence(study, comparisons, tuple(damaged[id] for id in sorted(damaged)))
+
+
+def _trial(
+    seed: int, id: str, record: Record | None, measure: Measure, damaged: str | None
+) -> Trial:
+    if record is None:
+        return Trial(seed, id, "missing", None, damaged or "not run yet", None)
+    if record.status != "ok":
+        return Trial(seed, id, record.status, None, record.reason or "no reason given", record)
+    found = record.metrics.get(measure.name)
+    if found is None:
+        return Trial(seed, id, "invalid", None, f"{measure.name} was not measured", record)
+    if found.value is None or not math.isfinite(found.value):
+        reason = str(found.detail.get("invalid", f"{measure.name} is no number"))
+        return Trial(seed, id, "invalid", None, reason, record)
+    return Trial(seed, id, "ok", float(found.value), None, record)

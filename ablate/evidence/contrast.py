@@ -1,0 +1,87 @@
+"""One row against its baseline: everything that a table, a figure or a sentence says of it."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ablate.evidence import sampling, welch
+from ablate.evidence.collect import ComparisonEvidence, RowEvidence
+from ablate.evidence.effects import Effect, effect
+
+
+@dataclass(frozen=True)
+class TestError:
+    """Standard error of a difference over test examples, in the unit of the difference."""
+
+    __test__ = False  # not a test case, whatever its name looks like to pytest
+
+    value: float
+    counts: Literal["examples", "clusters"]
+    n: int
+    # Interval for other examples of the same source; None where nothing is said of a population.
+    population: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A row, and its difference from the baseline; for the baseline itself, only the row."""
+
+    row: RowEvidence
+    mean: float | None  # of the row's values, in the metric's unit
+    deviation: float | None  # standard deviation over seeds; None below two
+    difference: float | None  # of the means, row - baseline
+    interval: welch.Interval | None
+    effect: Effect | None  # None for the baseline
+    test_error: TestError | None
+    detectable: float | None  # smallest true difference that these runs would see in 8 of 10 cases
+    seeds_to_detect: int | None  # runs a row that would so see a difference of the margin's size
+
+
+def contrasts(comparison: ComparisonEvidence) -> tuple[Contrast, ...]:
+    """Return every row of a comparison against its baseline, the baseline first."""
+    return tuple(_contrast(comparison, row) for row in comparison.rows)
+
+
+def _contrast(comparison: ComparisonEvidence, row: RowEvidence) -> Contrast:
+    measure = comparison.measure
+    ours = list(row.values.values())
+    mean = welch.mean(ours) if ours else None
+    deviation = welch.deviation(ours)
+    if row.is_baseline:
+        return Contrast(row, mean, deviation, None, None, None, None, None, None)
+    theirs = list(comparison.baseline.values.values())
+    interval = welch.interval(ours, theirs)
+    detectable = needed = None
+    if interval is not None:
+        other = welch.deviation(theirs)
+        assert deviation is not None  # there is an interval
+        assert other is not None
+        detectable = welch.detectable(deviation, len(ours), other, len(theirs))
+        needed = welch.seeds_to_detect(measure.margin, deviation, other)
+    return Contrast(
+        row=row,
+        mean=mean,
+        deviation=deviation,
+        difference=mean - welch.mean(theirs) if mean is not None and theirs else None,
+        interval=interval,
+        effect=effect(interval, measure.margin),
+        test_error=_test_error(comparison, row, interval),
+        detectable=detectable,
+        seeds_to_detect=needed,
+    )
+
+
+def _test_error(
+    comparison: ComparisonEvidence, row: RowEvidence, interval: welch.Interval | None
+) -> TestError | None:
+    found = sampling.of_rows(row, comparison.baseline, comparison.measure.unit)
+    if found is None:
+        return None
+    error, counts, n = found
+    data = comparison.data
+    population = None
+    # Images that stand in for others, or that share a few origins, are a sample of nothing.
+    if interval is not None and data.fallback_reason is None and not data.clustered:
+        reach = interval.half_width * math.hypot(1, error / interval.standard_error)
+        population = (interval.mean - reach, interval.mean + reach)
+    return TestError(error, counts, n, population)

@@ -1,0 +1,124 @@
+"""Numbers and names as people read them: in the terminal, on pages and in tables.
+
+Minus signs are U+2212 and large counts have thousands separators; exports that programs read (CSV,
+JSON) do not come through here.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from ablate.records import Measurement
+from ablate.study import Row
+
+MINUS = "\u2212"
+MATCHES = {"none": "drop-in", "params": "equal parameters", "macs": "equal MACs"}
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """Spell a number with fixed decimals; what rounds to zero has no sign."""
+    text = f"{value:,.{decimals}f}"
+    if text.startswith("-"):
+        text = MINUS + text[1:] if any(digit in text for digit in "123456789") else text[1:]
+    return text
+
+
+def signed(value: float, decimals: int) -> str:
+    """Spell a difference: like `number`, with a plus sign where it is positive."""
+    text = number(value, decimals)
+    return f"+{text}" if value > 0 and any(digit in text for digit in "123456789") else text
+
+
+def bounds(low: float, high: float, decimals: int) -> str:
+    """Spell an interval."""
+    return f"[{number(low, decimals)}, {number(high, decimals)}]"
+
+
+def decimals(margin: float) -> int:
+    """Return how many decimals differences get: as many as the margin needs, at least one."""
+    return max(1, -math.floor(math.log10(margin))) if margin > 0 else 1
+
+
+def quantity(value: float) -> str:
+    """Spell a quantity that no margin gives decimals to; large ones in millions."""
+    if abs(value) >= 10_000_000:
+        return f"{number(value / 1e6, 1)} M"
+    if float(value).is_integer():
+        return number(value)
+    return number(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def times(ratio: float) -> str:
+    """Spell a ratio above one with three digits at most: 8.07, 18.4, 123."""
+    return number(ratio, 2 if ratio < 9.995 else 1 if ratio < 99.95 else 0)
+
+
+def fewer_or_more(ratio: float) -> str:
+    """Spell how many times fewer or more, for a table: `8.07× fewer`."""
+    if abs(ratio - 1) < 5e-4:
+        return "the same"
+    return f"{times(1 / ratio)}× fewer" if ratio < 1 else f"{times(ratio)}× as many"
+
+
+def difference_unit(unit: str) -> str:
+    """Return the unit of a difference of two values: percentages differ by points."""
+    return "points" if unit == "%" else unit
+
+
+def with_unit(text: str, unit: str) -> str:
+    """Put a number's unit behind it."""
+    return f"{text} {unit}" if unit else text
+
+
+def counted(n: int, noun: str) -> str:
+    """Spell a count with its noun: `1 seed`, `12 seeds`."""
+    return f"{number(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def between(values: Iterable[int], noun: str) -> str:
+    """Spell the range of some counts with their noun: `450 to 471 steps`."""
+    found = sorted(set(values))
+    if len(found) == 1:
+        return counted(found[0], noun)
+    return f"{number(found[0])} to {number(found[-1])} {noun}s"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join parts as prose does: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def lower_first(text: str) -> str:
+    """Lower the first letter, except of an abbreviation (MACs, PSNR)."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def one_line(text: str) -> str:
+    """Bring text from a suite file onto one line, without characters that print nothing."""
+    printable = "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text)
+    return " ".join(printable.split())
+
+
+def variant_name(name: str) -> str:
+    """Spell a variant's name as words, on one line."""
+    return one_line(name.replace("_", " "))
+
+
+def match_name(row: Row, is_baseline: bool = False) -> str:
+    """Spell what a row holds equal with the baseline."""
+    return "baseline" if is_baseline else listed([MATCHES.get(m, m) for m in row.match])
+
+
+def row_name(row: Row, is_baseline: bool = False) -> str:
+    """Spell a row so that it is told from the same variant under another match."""
+    return f"{variant_name(row.variant)} ({match_name(row, is_baseline)})"
+
+
+def ratio(ours: Measurement | None, theirs: Measurement | None) -> float | None:
+    """Return ours / theirs; None where one is unknown or there is nothing to divide by."""
+    if ours is None or theirs is None or ours.value is None or not theirs.value:
+        return None
+    return ours.value / theirs.value

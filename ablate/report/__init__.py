@@ -1,0 +1,14 @@
+"""From evidence to pages: static files that need no server, no script and no network.
+
+    render.py      writes the pages and their exports
+    suite_page.py  everything that one suite's page shows
+    index_page.py  the table of all suites
+    comparison.py  what one comparison's tables and captions say
+    tables.py      one definition of a table → HTML, CSV, Markdown, LaTeX
+    figures.py     the figures, in colours for the page and for notes
+    inline_svg.py  a figure's SVG made fit to stand in a page
+    cite.py        ready text to link, include and cite a table or figure
+    templates/     what the pages look like
+
+A page is a function of one study and its records: the same input gives the same bytes.
+"""

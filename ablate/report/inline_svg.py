@@ -1,0 +1,65 @@
+"""A figure's SVG made fit to stand in a page.
+
+Matplotlib gives every figure the same ids, a style sheet for the whole document and no words for
+those who do not see it. Here ids get the figure's own prefix, the style becomes local, the size is
+left to the page, sentinel colours become the page's own, and a title and a description go in.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+
+def inline(
+    svg: bytes, prefix: str, title: str, description: str, colours: Mapping[str, str]
+) -> Markup:
+    """Return a figure as markup for the page.
+
+    Args:
+        svg: as matplotlib wrote it, with `svg.fonttype: none`, so that text is text.
+        prefix: put before every id; unique in the page.
+        title: what a screen reader says first.
+        description: the figure's numbers in words.
+        colours: sentinel colour (`#rrggbb`) → what the page uses (`currentColor`, `var(--…)`).
+    """
+    root = ET.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
+        for name, value in list(element.attrib.items()):
+            element.set(name, _value(name, value, prefix, colours))
+        if _XLINK in element.attrib:
+            element.set("href", element.attrib.pop(_XLINK))
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    root.attrib |= {
+        "role": "img",
+        "aria-labelledby": f"{prefix}-title {prefix}-desc",
+        "style": "stroke-linejoin:round;stroke-linecap:butt",
+    }
+    for at, (tag, text) in enumerate((("title", title), ("desc", description))):
+        element = ET.Element(tag, {"id": f"{prefix}-{tag}"})
+        element.text = text
+        root.insert(at, element)
+    # The text of a page's SVG may hold anything; ElementTree escapes it.
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704
+
+
+def _value(name: str, value: str, prefix: str, colours: Mapping[str, str]) -> str:
+    if name == "id":
+        return f"{prefix}-{value}"
+    if name in (_XLINK, "href") and value.startswith("#"):
+        return f"#{prefix}-{value[1:]}"
+    value = _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
+    for sentinel, colour in colours.items():
+        value = value.replace(sentinel, colour)
+    return value

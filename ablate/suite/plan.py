@@ -1,0 +1,318 @@
+"""The plan: a study with the ids of everything it needs, what is there already, and the time left.
+
+Trials go seed by seed, all variants of one seed before the next, so that a run that is interrupted
+is balanced, and drift of the machine falls on all variants alike.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ablate import catalog, environment, metrics, records
+from ablate.data import Dataset
+from ablate.records import Record
+from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
+from ablate.suite.load import Loaded
+from ablate.suite.preflight import BuiltRow, Checked
+from ablate.suite.source import Problem, SuiteError
+from ablate.train import ENGINE, precision, probe
+from ablate.train.trial import assemble, spec_of
+
+FEWEST_STEPS = 450  # below it short training gives wrong answers, not just noisy ones
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """One trial of the plan and what is known of it."""
+
+    id: str
+    seed: int
+    label: str  # of the row it is first needed for: "depthwise/normal"
+    job: dict[str, Any]  # for the executor
+    done: bool
+    seconds: float  # what it took, or is expected to take
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that `ablate run` will do, before it does it."""
+
+    study: Study
+    trials: list[TrialPlan]  # each once, seed-major
+    facts: dict[str, Record]
+    damaged: list[str]  # records that were set aside, in words
+    notices: list[str]  # what the user should know before paying for it
+
+    @property
+    def missing(self) -> list[TrialPlan]:
+        """The trials that are yet to be run, in order."""
+        return [trial for trial in self.trials if not trial.done]
+
+
+def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Plan:
+    """Turn checked comparisons into a study, trials and facts.
+
+    Facts are computed and recorded where they are missing (they take a second, and need no seed);
+    nothing is trained. Damaged records are set aside, so that they are made again.
+
+    Raises:
+        SuiteError: the device cannot train in the precision that is asked for.
+    """
+    damaged: list[str] = []
+    facts: dict[str, Record] = {}
+    plugins = {name: catalog.digest(path) for name, path in loaded.plugins.items()}
+    trials: dict[str, TrialPlan] = {}
+    pace = _Pace(runs, damaged, device)
+    asked = []
+    for item in checked:
+        rows = []
+        for built in item.rows:
+            ids = {}
+            for seed in loaded.seeds:
+                spec = _spec(built.config, seed, item, device, plugins)
+                job = {
+                    "spec": spec,
+                    "data": item.opened.component,
+                    "plugins": [str(path) for path in loaded.plugins.values()],
+                    "runs": str(runs),
+                }
+                ids[seed] = records.identity(spec)
+                label = f"{item.comparison.id}/{built.variant.name}"
+                if built.matches != ["none"] and built is not item.rows[0]:
+                    label += f" (equal {', '.join(m for m in built.matches if m != 'none')})"
+                if ids[seed] not in trials:
+                    done, seconds = pace.of(ids[seed], spec, built.config, item.opened.dataset)
+                    trials[ids[seed]] = TrialPlan(ids[seed], seed, label, job, done, seconds)
+            fact = _fact(runs, built.config, item, facts, damaged)
+            full = _fact(runs, built.full_config, item, facts, damaged)
+            rows.append(_row(built, ids, fact, full))
+        asked.append(_comparison(loaded, item, rows))
+    study = _study(loaded, asked, device)
+    ordered = sorted(trials.values(), key=lambda trial: loaded.seeds.index(trial.seed))
+    return Plan(study, ordered, facts, damaged, _notices(study, checked, loaded))
+
+
+class _Pace:
+    """How long trials take: from records of the same configuration, else from a few timed steps."""
+
+    def __init__(self, runs: Path, damaged: list[str], device: str) -> None:
+        self.runs, self.damaged, self.device = runs, damaged, device
+        self.known: dict[str, float] = {}
+
+    def of(
+        self, id: str, spec: dict[str, Any], config: dict[str, Any], dataset: Dataset
+    ) -> tuple[bool, float]:
+        """Return whether a trial needs no more work, and its seconds."""
+        key = records.canonical({**spec, "seed": None})
+        record = stored(self.runs, "trial", id, self.damaged)
+        if record is not None and record.status != "failed":  # what failed is tried again
+            self.known[key] = record.seconds
+            return True, record.seconds
+        if key not in self.known:
+            self.known[key] = probe.seconds(config, dataset, spec["precision"], self.device)
+        return False, self.known[key]
+
+
+def stored(
+    runs: Path, kind: Literal["trial", "fact"], id: str, damaged: list[str]
+) -> Record | None:
+    """Return a record; set a damaged one aside, name it in `damaged` and return None."""
+    try:
+        return records.read(runs, kind, id)
+    except records.DamagedRecord as error:
+        moved = records.set_aside(runs, kind, id)
+        damaged.append(f"{error}; set aside as {moved}, it is made again")
+        return None
+
+
+def _spec(
+    config: dict[str, Any], seed: int, item: Checked, device: str, plugins: dict[str, str]
+) -> dict[str, Any]:
+    chosen, _ = precision.choose(config["recipe"]["precision"], device)
+    digest = item.opened.dataset.digest
+    return spec_of(config, seed, digest, chosen, device, plugins)
+
+
+def _fact(
+    runs: Path,
+    config: dict[str, Any],
+    item: Checked,
+    facts: dict[str, Record],
+    damaged: list[str],
+) -> str:
+    """Return the id of a network's fact record, computing it where it is missing."""
+    spec = {
+        "engine": ENGINE,
+        "network": config["network"],
+        "input_shape": list(item.shape),
+        "outputs": item.outputs,
+        "metrics": catalog.names("metrics"),  # a metric that is added is computed for old networks
+    }
+    id = records.identity(spec)
+    if id not in facts:
+        found = stored(runs, "fact", id, damaged)
+        if found is None:
+            started, began = records.now(), time.perf_counter()
+            network, _, _ = assemble(config, item.opened.dataset)
+            found = Record(
+                kind="fact",
+                id=id,
+                spec=spec,
+                status="ok",
+                metrics=metrics.facts(network, item.shape),
+                seconds=time.perf_counter() - began,
+                environment=environment.describe("cpu"),
+                started=started,
+                finished=records.now(),
+            )
+            records.write(runs, found)
+        facts[id] = found
+    return id
+
+
+def _row(built: BuiltRow, trials: dict[int, str], fact: str, full: str) -> Row:
+    return Row(
+        variant=built.variant.name,
+        match=built.matches,
+        changes=built.variant.changes,
+        solved=built.solved,
+        full_solved=built.full_solved,
+        residual=built.residual,
+        full_residual=built.full_residual,
+        structure=built.structure,
+        config=built.config,
+        full_config=built.full_config,
+        trials=trials,
+        facts=fact,
+        full_facts=full,
+    )
+
+
+def _comparison(loaded: Loaded, item: Checked, rows: list[Row]) -> ComparisonAsked:
+    comparison, opened = item.comparison, item.opened
+    task = catalog.load("tasks", rows[0].config["task"]["kind"])
+    name = comparison.metric or task.PRIMARY
+    metric = catalog.load("metrics", name)
+    dataset, sizes = opened.dataset, rows[0].config["data"]
+    used = {
+        "train": min(sizes["train_images"] or 10**9, len(dataset.train.images)),
+        "validation": 0 if dataset.validation is None else len(dataset.validation.images),
+        "test": min(sizes["test_images"] or 10**9, len(dataset.test.images)),
+    }
+    return ComparisonAsked(
+        id=comparison.id,
+        title=comparison.title,
+        table=f"tbl-{loaded.suite.id}-{comparison.id}",
+        baseline=comparison.baseline,
+        measure=Measure(
+            name=name,
+            title=metric.TITLE,
+            unit=metric.UNIT,
+            direction=metric.DIRECTION,
+            margin=task.MARGIN if comparison.margin is None else comparison.margin,
+        ),
+        data=DataUsed(
+            name=str(opened.component["name"]),
+            title=dataset.title,
+            digest=dataset.digest,
+            requested=opened.requested,
+            fallback_reason=opened.fallback_reason,
+            sizes=used,
+            notes=list(dataset.notes),
+            clustered=dataset.test.clusters is not None,
+        ),
+        rows=rows,
+        claims=[claim.model_dump(mode="json") for claim in comparison.claims],
+    )
+
+
+def _study(loaded: Loaded, asked: list[ComparisonAsked], device: str) -> Study:
+    commit, dirty = environment.code()
+    suite = loaded.suite
+    used = {
+        precision.choose(row.config["recipe"]["precision"], device)[0]
+        for comparison in asked
+        for row in comparison.rows
+    }
+    study = Study(
+        id="",
+        suite=suite.id,
+        title=suite.title,
+        question=suite.question,
+        source=suite.source.model_dump(exclude_none=True) if suite.source else None,
+        profile=loaded.profile,
+        overrides=loaded.overrides,
+        seeds=loaded.seeds,
+        stop=loaded.stop,
+        device=device,
+        precision=", ".join(sorted(used)),
+        engine=ENGINE,
+        comparisons=asked,
+        requirements=[item.model_dump(mode="json") for item in suite.requirements],
+        created=records.now(),
+        commit=commit,
+        dirty=dirty,
+    )
+    content = study.model_dump(mode="json", exclude={"id", "created", "commit", "dirty"})
+    return study.model_copy(update={"id": f"{suite.id}-{records.identity(content)[:8]}"})
+
+
+def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
+    notices = []
+    for reason in dict.fromkeys(
+        item.opened.fallback_reason for item in checked if item.opened.fallback_reason
+    ):
+        names = ", ".join(
+            f"{item.comparison.id} ({item.opened.dataset.title} in place of {item.opened.requested})"
+            for item in checked
+            if item.opened.fallback_reason == reason
+        )
+        notices.append(f"fallback data for {names}: {reason}; nothing trained on it may be cited")
+    for comparison in study.comparisons:
+        fewest = min(steps(row.config, comparison.data.sizes["train"]) for row in comparison.rows)
+        if fewest < FEWEST_STEPS:
+            notices.append(
+                f"{comparison.id}: {fewest} optimizer steps a trial; below {FEWEST_STEPS} short "
+                "training gives wrong answers, so its trained numbers are screening only"
+            )
+    if len(loaded.seeds) < 5:
+        notices.append(f"{len(loaded.seeds)} seeds: screening only; verdicts need 5 or more")
+    if study.dirty:
+        notices.append("the code has uncommitted changes: nothing of this run may be cited")
+    return notices
+
+
+def steps(config: dict[str, Any], images: int) -> int:
+    """Return the optimizer steps of a trial on so many training images."""
+    recipe = config["recipe"]
+    return int(-(-images // recipe["batch_size"]) * recipe["epochs"])
+
+
+def pick_device(wanted: str | None) -> str:
+    """Return the device to train on: what is asked for, else CUDA if there is any, else the CPU.
+
+    Raises:
+        SuiteError: the device that is asked for is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted is None:
+        return "cuda" if there["cuda"] else "cpu"
+    if not there.get(wanted, False):
+        usable = ", ".join(name for name, yes in there.items() if yes)
+        message = f"{wanted!r} is not to be had on this machine; usable: {usable}"
+        raise SuiteError("", "", [Problem("--device", message)])
+    return wanted
+
+
+def by_row(plan: Plan) -> Iterator[tuple[ComparisonAsked, Row, int, int]]:
+    """Yield every row with how many of its trials are done and planned."""
+    done = {trial.id for trial in plan.trials if trial.done}
+    for comparison in plan.study.comparisons:
+        for row in comparison.rows:
+            yield comparison, row, len(done & set(row.trials.values())), len(row.trials)
+
+

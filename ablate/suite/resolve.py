@@ -1,0 +1,216 @@
+"""One configuration out of many differences, every value with its origin.
+
+The order, later over earlier: the suite's base, the comparison's base, the suite's profile, the
+comparison's profile, the command line, the variant, what matching solved for. A variant comes after
+the command line because it *is* its difference: an override must not silently undo the factor.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ablate import catalog
+from ablate.components import Component, Network, Task, expand
+from ablate.suite import dotted
+from ablate.suite.schema import PARTS, Data, Recipe
+from ablate.suite.source import Loc, Position, Problem, Source
+
+COMPONENTS: dict[str, type[Component]] = {"task": Task, "data": Data, "network": Network}
+# Of a data component: how much of the data is used, whatever data set it is.
+SIZES = ("train_images", "validation_images", "test_images")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One difference and where it was written."""
+
+    name: str  # for people: "base", "profile quick", "command line", "variant depthwise"
+    settings: Mapping[str, Any]  # dotted path → value
+    at: Loc | None = None  # of the mapping within the suite file; None: not from the file
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which layer set a path, and where that stands."""
+
+    layer: str
+    path: Loc
+    at: Loc | None  # of the value within the suite file
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake at a place of the configuration."""
+
+    loc: Loc  # spelt out: stages, 2, layers, 1, conv, kind
+    kind: str  # pydantic's type of error, or a word like it
+    message: str
+
+
+@dataclass
+class Draft:
+    """A configuration in the making."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: list[Origin] = field(default_factory=list)
+    problems: list[tuple[Origin | None, Fault]] = field(default_factory=list)
+
+    def origin(self, loc: Loc) -> Origin | None:
+        """Return what set a value, the last setting that reaches it; None for a default."""
+        for origin in reversed(self.origins):
+            if loc[: len(origin.path)] == origin.path:
+                return origin
+        return None
+
+    def located(self, source: Source) -> list[Problem]:
+        """Return the problems, each with its place in the file or on the command line."""
+        return [_locate(source, origin, fault) for origin, fault in self.problems]
+
+
+def configure(layers: Iterable[Layer]) -> Draft:
+    """Apply layers in order and validate the result.
+
+    The draft's values are canonical (every option spelt out, JSON types) where it has no problems.
+    """
+    draft = Draft()
+    for layer in layers:
+        _apply(draft, layer)
+    _validate(draft)
+    return draft
+
+
+def override(text: str) -> tuple[str, Any]:
+    """Split `recipe.epochs=2` into its path and its value, which is read as YAML.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise ValueError(f"{text!r} is no setting; write for example recipe.epochs=2")
+    try:
+        return path.strip(), YAML(typ="safe", pure=True).load(value)
+    except YAMLError:
+        raise ValueError(f"{text!r}: the value is not valid YAML") from None
+
+
+def replace_data(values: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a data component for another data set, with the sizes of the old one."""
+    old = values.get("data")
+    sizes = {size: old[size] for size in SIZES if size in old} if isinstance(old, dict) else {}
+    return {**sizes, **new}
+
+
+def _apply(draft: Draft, layer: Layer) -> None:
+    for path, value in layer.settings.items():
+        loc = dotted.parse(path)
+        at = None if layer.at is None else (*layer.at, path)
+        origin = Origin(layer.name, loc, at)
+        part = str(loc[0])
+        if part == "data" and layer.name == "--data":
+            value = replace_data(draft.values, value)
+        if len(loc) > 1:
+            _spell_out(draft, part)
+        try:
+            dotted.put(draft.values, loc, copy.deepcopy(value))
+        except dotted.PathError as error:
+            draft.problems.append((origin, Fault(loc, "path", str(error))))
+        else:
+            draft.origins.append(origin)
+
+
+def _spell_out(draft: Draft, part: str) -> None:
+    """Put a part into its canonical form, so that paths lead into what was written in short.
+
+    A part with problems stays as it is; they are reported when the whole is validated.
+    """
+    if part == "recipe":
+        draft.values.setdefault("recipe", {})
+    elif part in draft.values:
+        values, problems = _component(part, draft.values[part])
+        if not problems:
+            draft.values[part] = values
+
+
+def _validate(draft: Draft) -> None:
+    for part in PARTS:
+        if part == "recipe":
+            values, faults = _recipe(draft.values.get("recipe", {}))
+        elif part not in draft.values:
+            known = ", ".join(sorted(draft.values)) or "nothing"
+            message = f"the configuration has no {part}; `base:` sets {known}"
+            values, faults = {}, [Fault((part,), "missing", message)]
+        else:
+            values, faults = _component(part, draft.values[part])
+        draft.values[part] = values
+        draft.problems += [(draft.origin(fault.loc), fault) for fault in faults]
+    fallback = draft.values["data"].get("fallback")
+    if fallback is not None and fallback not in catalog.names("data"):
+        message = f"unknown data set {fallback!r}; {catalog.suggest(fallback, catalog.names('data'))}"
+        fault = Fault(("data", "fallback"), "unknown_name", message)
+        draft.problems.append((draft.origin(fault.loc), fault))
+
+
+def _component(part: str, written: Any) -> tuple[dict[str, Any], list[Fault]]:
+    model = COMPONENTS[part]
+    try:
+        component = model.model_validate(written)
+    except ValidationError as error:
+        return {}, _faults(error, (part,), model.model_fields)
+    values, problems = expand(component, (part,))
+    return values, [Fault(loc, kind, message) for loc, kind, message in problems]
+
+
+def _recipe(written: Any) -> tuple[dict[str, Any], list[Fault]]:
+    try:
+        return Recipe.model_validate(written).model_dump(mode="json"), []
+    except ValidationError as error:
+        return {}, _faults(error, ("recipe",), Recipe.model_fields)
+
+
+def _faults(error: ValidationError, at: Loc, known: Iterable[str]) -> list[Fault]:
+    return [Fault((*at, *e["loc"]), e["type"], words(e, known)) for e in error.errors()]
+
+
+def words(error: Any, known: Iterable[str]) -> str:
+    """Return one of pydantic's errors in words for people.
+
+    Args:
+        error: an item of `ValidationError.errors()`.
+        known: the keys that may stand where an unknown one was found.
+    """
+    last = error["loc"][-1] if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {last!r}; {catalog.suggest(str(last), known)}"
+    if error["type"] == "missing":
+        return f"the key {last!r} is missing"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    message = str(error["msg"]).replace("Input should be", "should be", 1)
+    value = error["input"]
+    if isinstance(value, str | int | float | bool | None):
+        shown = "nothing" if value is None else repr(value)
+        return f"{message}, not {shown}"
+    if isinstance(value, BaseModel | Mapping):
+        return f"{message}, not a mapping"
+    return f"{message}, not a list" if isinstance(value, list) else message
+
+
+def _locate(source: Source, origin: Origin | None, fault: Fault) -> Problem:
+    if origin is None:
+        return Problem(source.position(("base",), key=True), fault.message)
+    if origin.at is None:
+        return Problem(f"{origin.layer}: {dotted.show(fault.loc)}", fault.message)
+    at = origin.at
+    for step in fault.loc[len(origin.path) :]:
+        if (*at, step) in source.values:  # the file may have it in short: steps are skipped
+            at = (*at, step)
+    key = fault.kind == "path" or (fault.kind == "extra_forbidden" and at[-1] == fault.loc[-1])
+    if fault.kind == "extra_forbidden" and len(fault.loc) == len(origin.path):
+        key = True  # `network.widht: 16`: the path itself names what there is not
+    return Problem(source.position(at, key=key), fault.message)

@@ -1,0 +1,201 @@
+"""YAML with the position of every key and value, and problems that point at them.
+
+Suites are data: tags, anchors and aliases are refused (an alias bomb is a few lines that expand to
+gigabytes), duplicate keys too. Scalars follow YAML 1.2, so `no` and `on` are strings.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    NodeEvent,
+)
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+Loc = tuple[str | int, ...]
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 40
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place in a suite file, counted from 1; line 0 stands for the file as a whole."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it is, what is wrong and what to do instead.
+
+    `where` is a position in the suite file, or the words by which a command-line setting goes.
+    """
+
+    where: Position | str
+    message: str
+
+
+class SuiteError(Exception):
+    """A suite that cannot be used. Its text names every problem, with file, line and column."""
+
+    def __init__(self, name: str, text: str, problems: Iterable[Problem]) -> None:
+        self.name = name
+        self.lines = text.splitlines()
+        self.problems = sorted(dict.fromkeys(problems), key=_order)
+        super().__init__("\n".join(self._show(problem) for problem in self.problems))
+
+    def _show(self, problem: Problem) -> str:
+        if isinstance(problem.where, str):
+            return f"{problem.where}: {problem.message}"
+        line, column = problem.where.line, problem.where.column
+        if line == 0:
+            return f"{self.name}: {problem.message}"
+        head = f"{self.name}:{line}:{column}: {problem.message}"
+        if line > len(self.lines):  # an end that the parser places after the last line
+            return head
+        margin = " " * len(str(line))
+        return f"{head}\n  {line} | {self.lines[line - 1]}\n  {margin} | {' ' * (column - 1)}^"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A parsed suite file: plain data and where each part of it stands."""
+
+    name: str  # as shown in messages
+    text: str
+    data: Any
+    keys: dict[Loc, Position] = field(repr=False)  # where a mapping's key stands
+    values: dict[Loc, Position] = field(repr=False)  # where a value begins
+
+    def position(self, loc: Loc, *, key: bool = False) -> Position:
+        """Return where `loc` stands, or where the nearest enclosing thing does."""
+        for end in range(len(loc), -1, -1):
+            if key and loc[:end] in self.keys:
+                return self.keys[loc[:end]]
+            if loc[:end] in self.values:
+                return self.values[loc[:end]]
+        return Position(0, 0)
+
+
+def parse(path: Path, name: str) -> Source:
+    """Read a suite file.
+
+    Args:
+        path: the file.
+        name: how messages call it.
+
+    Raises:
+        SuiteError: it cannot be read, is no YAML, or holds what suites may not (tags, aliases,
+            duplicate keys, several documents).
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SuiteError(name, "", [_whole(f"cannot be read: {error.strerror}")]) from error
+    if len(raw) > MAX_BYTES:
+        raise SuiteError(name, "", [_whole(f"is larger than {MAX_BYTES:,} bytes; no suite is")])
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise SuiteError(name, "", [_whole(f"line {line} is not UTF-8 text")]) from error
+    try:
+        problems = _forbidden(text)
+        if problems:
+            raise SuiteError(name, text, problems)
+        loader = YAML(typ="safe", pure=True)
+        node = loader.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Position(mark.line + 1, mark.column + 1) if mark else Position(0, 0)
+        what = f"not valid YAML: {error.problem or error.context}"
+        raise SuiteError(name, text, [Problem(where, what)]) from error
+    except YAMLError as error:
+        message = f"not valid YAML: {str(error).splitlines()[0]}"
+        raise SuiteError(name, text, [_whole(message)]) from error
+    if node is None:
+        raise SuiteError(name, text, [_whole("is empty; a suite needs id, title, question, …")])
+    source = Source(name, text, None, {}, {})
+    found: list[Problem] = []
+    data = _plain(node, (), source, found, loader)
+    if found:
+        raise SuiteError(name, text, found)
+    return Source(name, text, data, source.keys, source.values)
+
+
+def _forbidden(text: str) -> list[Problem]:
+    """Find tags, anchors, aliases, further documents and deep nesting, without building anything."""
+    problems: list[Problem] = []
+    depth = documents = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        here = Position(event.start_mark.line + 1, event.start_mark.column + 1)
+        if isinstance(event, AliasEvent):
+            problems.append(
+                Problem(here, "aliases (*name) are refused; name a variant once under `variants:`")
+            )
+        elif isinstance(event, NodeEvent) and event.anchor:
+            problems.append(Problem(here, "anchors (&name) are refused; a suite has no aliases"))
+        if getattr(event, "tag", None) and not isinstance(event, AliasEvent):
+            problems.append(Problem(here, f"YAML tags are refused: {event.tag}"))
+        if isinstance(event, DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                problems.append(Problem(here, "one file holds one suite; remove what follows `---`"))
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return [*problems, Problem(here, f"nested more than {MAX_DEPTH} levels deep")]
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+    return problems
+
+
+def _plain(node: Node, loc: Loc, source: Source, problems: list[Problem], loader: YAML) -> Any:
+    here = Position(node.start_mark.line + 1, node.start_mark.column + 1)
+    source.values[loc] = here
+    if isinstance(node, ScalarNode):
+        value = loader.constructor.construct_object(node)
+        # A date is the one scalar that JSON does not know; suites mean the text.
+        return value if isinstance(value, str | int | float | None) else str(node.value)
+    if isinstance(node, SequenceNode):
+        return [
+            _plain(item, (*loc, index), source, problems, loader)
+            for index, item in enumerate(node.value)
+        ]
+    assert isinstance(node, MappingNode)
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        at = Position(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        if not isinstance(key_node, ScalarNode):
+            problems.append(Problem(at, "a key must be a word, not a list or a mapping"))
+            continue
+        key = str(key_node.value)
+        if key in result:
+            first = source.keys[(*loc, key)]
+            problems.append(
+                Problem(at, f"duplicate key {key!r}; it stands in line {first.line} already")
+            )
+            continue
+        source.keys[(*loc, key)] = at
+        result[key] = _plain(value_node, (*loc, key), source, problems, loader)
+    return result
+
+
+def _whole(message: str) -> Problem:
+    return Problem(Position(0, 0), message)
+
+
+def _order(problem: Problem) -> tuple[int, Position, str]:
+    if isinstance(problem.where, str):
+        return 1, Position(0, 0), problem.where
+    return 0, problem.where, ""

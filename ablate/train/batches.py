@@ -1,0 +1,142 @@
+"""The data set on the device and one gather per batch: shift, mirror and normalise together.
+
+What a trial sees is decided before the first step: the order and the augmentation of every epoch
+are drawn on the CPU from streams of their own (`seeds.py`), so they are equal for every network,
+device and number of trials side by side.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ablate.data import Split
+from ablate.train.seeds import stream
+
+PAD = 4  # pixels that a crop may shift by, as in He et al. 2016, arXiv 1512.03385, section 4.2
+
+
+@dataclass(frozen=True)
+class Images:
+    """A split on the device.
+
+    `images` is uint8 (n, h + 2 pad, w + 2 pad, c), padded with black; `targets` is (n, …).
+    """
+
+    images: Tensor
+    targets: Tensor
+    pad: int
+    mean: Tensor  # per channel, on the scale 0…255
+    std: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which examples make up each batch of an epoch, and how each is augmented."""
+
+    order: Tensor  # int64 (steps, batch)
+    shift: Tensor  # int64 (steps, batch, 2): rows and columns cut off at the top left
+    flip: Tensor  # bool (steps, batch)
+
+
+def channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each channel, on the scale 0…255, shapes (c,)."""
+    total = np.zeros(split.images.shape[-1])
+    squares = np.zeros_like(total)
+    for start in range(0, len(split.images), 4096):  # in parts: no float copy of the whole set
+        part = split.images[start : start + 4096].astype(np.float64)
+        total += part.sum((0, 1, 2))
+        squares += (part**2).sum((0, 1, 2))
+    count = split.images[..., 0].size
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
+    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def to_device(
+    split: Split, rows: Tensor | None, pad: int, statistics: tuple[Tensor, Tensor], device: str
+) -> Images:
+    """Copy a split (or some rows of it) to the device, padded once.
+
+    Args:
+        split: the images and targets.
+        rows: int64 (k,), which examples to take; None takes all.
+        pad: pixels of black around each image.
+        statistics: mean and standard deviation per channel of the training images.
+        device: cpu, cuda or mps.
+    """
+    chosen = slice(None) if rows is None else rows.numpy()
+    images = torch.from_numpy(np.ascontiguousarray(split.images[chosen])).to(device)
+    targets = torch.from_numpy(np.ascontiguousarray(split.targets[chosen])).to(device)
+    if pad:
+        images = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
+    mean, std = (statistic.to(device) for statistic in statistics)
+    return Images(images, targets, pad, mean, std)
+
+
+def subset(images: int, wanted: int | None, seed: int) -> Tensor | None:
+    """Return the rows of this seed's training subset, sorted; None where all are wanted."""
+    if wanted is None or wanted >= images:
+        return None
+    return torch.randperm(images, generator=stream(seed, "subset"))[:wanted].sort().values
+
+
+def schedules(
+    images: int, batch: int, epochs: int, augment: list[str], pad: int, seed: int
+) -> Iterator[Schedule]:
+    """Yield one epoch after the other.
+
+    Every example comes at least once an epoch; the last batch is filled up with the epoch's first
+    examples, so that all batches have one size.
+    """
+    order, draws = stream(seed, "order"), stream(seed, "augment")
+    steps = -(-images // batch)
+    for _ in range(epochs):
+        permutation = torch.randperm(images, generator=order)
+        filled = permutation.repeat(-(-steps * batch // images))[: steps * batch]
+        # Drawn whether used or not: switching one augmentation off leaves the others' draws alone.
+        shift = torch.randint(0, 2 * pad + 1, (steps, batch, 2), generator=draws)
+        flip = torch.rand((steps, batch), generator=draws) < 0.5
+        if "crop" not in augment:
+            shift = torch.full_like(shift, pad)
+        if "flip" not in augment:
+            flip = torch.zeros_like(flip)
+        yield Schedule(filled.view(steps, batch), shift, flip)
+
+
+def gather(data: Images, order: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
+    """Return a batch, cropped, mirrored and normalised.
+
+    Args:
+        data: the images, padded by `data.pad`.
+        order: int64 (b,), which ones.
+        shift: int64 (b, 2), the top left corner of each crop within the padded image.
+        flip: bool (b,), which ones are mirrored left to right.
+
+    Returns:
+        float32 (b, c, h, w) in channels_last memory.
+    """
+    height, width = (side - 2 * data.pad for side in data.images.shape[1:3])
+    device = data.images.device
+    rows = shift[:, 0, None] + torch.arange(height, device=device)  # (b, h)
+    columns = torch.arange(width, device=device).expand(len(order), width)
+    columns = torch.where(flip[:, None], width - 1 - columns, columns) + shift[:, 1, None]  # (b, w)
+    pixels = data.images[order[:, None, None], rows[:, :, None], columns[:, None, :]]  # (b, h, w, c)
+    return normalise(data, pixels)
+
+
+def plain(data: Images, start: int, stop: int) -> Tensor:
+    """Return examples start…stop as they are, normalised: float32 (b, c, h, w), channels_last."""
+    inner = slice(data.pad, data.images.shape[1] - data.pad)
+    across = slice(data.pad, data.images.shape[2] - data.pad)
+    return normalise(data, data.images[start:stop, inner, across])
+
+
+def normalise(data: Images, pixels: Tensor) -> Tensor:
+    """Turn uint8 (b, h, w, c) into float32 (b, c, h, w) of mean 0 and deviation 1 per channel."""
+    return ((pixels.float() - data.mean) / data.std).permute(0, 3, 1, 2)

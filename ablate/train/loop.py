@@ -1,0 +1,167 @@
+"""The training loop: a generator that yields after each epoch, so that its caller stays in charge.
+
+No callbacks: who wants progress, checkpoints or an early end does it between two epochs. Nothing
+inside an epoch waits for the device; losses and counts are added up there and read once.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ablate.records import Epoch
+from ablate.suite.schema import Recipe
+from ablate.tasks import Task
+from ablate.train import batches
+from ablate.train.precision import autocast
+
+EVALUATION_BATCH = 1000
+
+
+class Diverged(Exception):
+    """The training loss is no longer a finite number; the message says in which epoch."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same during a training run."""
+
+    task: Task
+    recipe: Recipe
+    precision: str
+    device: str
+    seed: int
+
+
+def train(
+    network: nn.Module, plan: Plan, data: batches.Images, validation: batches.Images | None
+) -> Iterator[Epoch]:
+    """Train a network in place, yielding what each epoch showed.
+
+    Raises:
+        Diverged: the loss of an epoch is not finite.
+    """
+    recipe = plan.recipe
+    steps = -(-len(data) // recipe.batch_size)
+    optimizer = torch.optim.SGD(
+        parameter_groups(network, recipe),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+    )
+    rates = learning_rates(recipe, steps * recipe.epochs)
+    network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stub of Module.to lacks memory_format beside a device
+    schedule = batches.schedules(
+        len(data), recipe.batch_size, recipe.epochs, recipe.augment, data.pad, plan.seed
+    )
+    done = 0
+    for number, epoch in enumerate(schedule, start=1):
+        began = time.perf_counter()
+        network.train()
+        order, shift, flip = (
+            part.to(plan.device) for part in (epoch.order, epoch.shift, epoch.flip)
+        )
+        total = torch.zeros((), device=plan.device)
+        counts: dict[str, Tensor] = {}
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = rates[done]
+            inputs = batches.gather(data, order[step], shift[step], flip[step])
+            target = data.targets[order[step]]
+            with autocast(plan.precision, plan.device):
+                output = network(inputs)
+            loss = plan.task.loss(output.float(), target)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+            for name, score in plan.task.scores(output.detach().float(), target).items():
+                counts[name] = counts.get(name, 0) + score.float().mean()
+            done += 1
+        mean_loss = total.item() / steps
+        if not np.isfinite(mean_loss):
+            raise Diverged(f"the training loss was {mean_loss} in epoch {number}")
+        means = {name: count.item() / steps for name, count in counts.items()}
+        scores = {"train_loss": mean_loss} | _named("train", plan.task, means)
+        if validation is not None:
+            seen = evaluate(network, plan, validation)
+            means = {name: float(values.mean()) for name, values in seen.items()}
+            scores |= {"validation_loss": means["loss"]} | _named("validation", plan.task, means)
+        yield Epoch(
+            epoch=number,
+            step=done,
+            seconds=time.perf_counter() - began,
+            images=steps * recipe.batch_size,
+            learning_rate=rates[done - 1],
+            scores=scores,
+        )
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, plan: Plan, data: batches.Images) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the task's scores of every example, each of shape (n,)."""
+    network.eval()
+    parts: dict[str, list[Tensor]] = {}
+    for start in range(0, len(data), EVALUATION_BATCH):
+        stop = start + EVALUATION_BATCH
+        with autocast(plan.precision, plan.device):
+            output = network(batches.plain(data, start, stop))
+        for name, score in plan.task.scores(output.float(), data.targets[start:stop]).items():
+            parts.setdefault(name, []).append(score)
+    return {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
+
+
+def learning_rates(recipe: Recipe, steps: int) -> list[float]:
+    """Return the learning rate of every step.
+
+    One-cycle: up from lr/25 to the peak over the first `warmup` of the steps and down to almost
+    nothing, both along a cosine, as torch's OneCycleLR does it.
+    """
+    if recipe.schedule == "constant":
+        return [recipe.lr] * steps
+    if steps < 2:  # a cycle needs a way up and a way down
+        return [recipe.lr] * steps
+    dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.lr)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        dummy, recipe.lr, total_steps=steps, pct_start=recipe.warmup, cycle_momentum=False
+    )
+    rates = []
+    for step in range(steps):
+        rates.append(float(cycle.get_last_lr()[0]))
+        dummy.step()
+        if step + 1 < steps:
+            cycle.step()
+    return rates
+
+
+def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Split parameters into those with weight decay and those without, by `recipe.no_decay`."""
+    spared: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kinds = set()
+            if name == "bias":
+                kinds.add("bias")
+            if isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm):
+                kinds.add("norm")
+            if isinstance(module, nn.Conv2d) and name == "weight" and module.groups > 1 and (
+                module.weight.shape[1] == 1
+            ):
+                kinds.add("depthwise")
+            (spared if kinds & set(recipe.no_decay) else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _named(split: str, task: Task, means: dict[str, float]) -> dict[str, float]:
+    return {
+        f"{split}_{name}": factor * means[score] for name, (score, factor) in task.means.items()
+    }
