@@ -17,11 +17,13 @@ from ablate.execute import Event
 from ablate.records import Record, sweep
 from ablate.suite import dotted
 from ablate.suite import plan as planning
-from ablate.suite.load import Loaded, Request, Variant, load
+from ablate.suite.load import Loaded, Variant, load
 from ablate.suite.preflight import check
+from ablate.suite.request import Request
+from ablate.suite.resolve import trace
 from ablate.suite.source import Problem, SuiteError
 
-talk = Console(stderr=True, highlight=False)
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def request(
@@ -66,7 +68,7 @@ def run(
     except KeyboardInterrupt:
         page = _render(runs, reports, chosen)
         talk.print("\ninterrupted; every finished trial is kept, running the same again goes on")
-        talk.print(f"the report of what there is: {page}", soft_wrap=True)
+        talk.print(f"the report of what there is: {page}")
         return Exit.INTERRUPTED
     page = _render(runs, reports, chosen)
     _close(plan, chosen, outcome, runs, page)
@@ -96,7 +98,7 @@ def config(
         if name is not None and name not in known:
             message = f"there is no {name!r}; {catalog.suggest(name, known)}"
             raise SuiteError("", "", [Problem(option, message)])
-    print(f"# {loaded.source.name}, profile {loaded.profile}, seeds {loaded.seeds}")
+    print(f"# {loaded.source.name}, profile {loaded.applied.profile}, seeds {loaded.applied.seeds}")
     for id, variants in loaded.variants.items():
         for item in variants:
             if comparison in (None, id) and variant in (None, item.name):
@@ -155,7 +157,7 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
         markup=False,
     )
     for line in plan.damaged:
-        out.print(f"damaged: {line}", markup=False, soft_wrap=True)
+        out.print(f"damaged: {line}", markup=False)
     for comparison in asked.comparisons:
         sizes = comparison.data.sizes
         out.print(f"\n{comparison.id}: {comparison.title}", markup=False)
@@ -164,14 +166,14 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
             f"validation, {sizes['test']:,} test images"
         )
         table = tabulate(list(_table(plan, comparison.id)), _HEADERS, colalign=_ALIGN)
-        out.print("  " + table.replace("\n", "\n  "), markup=False, soft_wrap=True)
+        out.print("  " + table.replace("\n", "\n  "), markup=False)
         for row in comparison.rows[1:]:
             if row.structure:
                 lines = "; ".join(row.structure)
-                out.print(f"  {_name(row)}: {lines}", markup=False, soft_wrap=True)
+                out.print(f"  {_name(row)}: {lines}", markup=False)
     out.print()
     for notice in plan.notices:
-        out.print(f"note: {notice}", markup=False, soft_wrap=True)
+        out.print(f"note: {notice}", markup=False)
     left = sum(trial.seconds for trial in plan.missing)
     cached = len(plan.trials) - len(plan.missing)
     todo = f"{len(plan.missing)} trials to run, {cached} there already"
@@ -239,18 +241,21 @@ def _plan_json(plan: planning.Plan, workers: int) -> dict[str, Any]:
 
 
 def _values(item: Variant, loaded: Loaded) -> Iterator[tuple[str, str, str]]:
-    """Yield path, value and origin of every leaf of a configuration."""
+    """Yield path, value and origin of every leaf of a configuration; what is not set is left out."""
     for loc, value in _leaves(item.trained.values, ()):
         origin = item.trained.origin(loc)
+        if value is None:
+            continue
         if origin is None:
             where = "default"
         elif origin.at is None:
             where = origin.layer
         else:
-            position = loaded.source.position(origin.at)
+            at, said = trace(loaded.source, origin, loc)
+            position = loaded.source.position(at)
             where = f"{loaded.source.name}:{position.line}:{position.column} ({origin.layer})"
-            if not _written(loaded.source.data, origin.at, loc[len(origin.path) :]):
-                where = f"default of what {where} names"
+            if not said:
+                where = f"default of {where}"
         yield dotted.show(loc), json.dumps(value, ensure_ascii=False), where
 
 
@@ -263,22 +268,6 @@ def _leaves(tree: Any, loc: tuple[str | int, ...]) -> Iterator[tuple[tuple[str |
             yield from _leaves(value, (*loc, index))
     else:
         yield loc, tree
-
-
-def _written(data: Any, at: tuple[str | int, ...], rest: tuple[str | int, ...]) -> bool:
-    """Whether the file itself says this value, rather than naming what it is a default of."""
-    for step in at:
-        data = data[step]
-    for step in rest:
-        if isinstance(data, dict) and step not in data:
-            if isinstance(step, str) and step in ("layers", "kind", "channels"):
-                continue  # written in short: a stage as a list, a block by its name
-            return False
-        if isinstance(data, dict) or (isinstance(data, list) and isinstance(step, int)):
-            data = data[step]
-        elif step not in ("layers", "kind", "channels", "family", "name"):
-            return False
-    return True
 
 
 def _aligned(rows: Iterator[tuple[str, str, str]]) -> str:

@@ -16,8 +16,8 @@ is given and what it returns. Common to all of them, and held by the contract te
 * `extra_repr` of a module must show every option that changes what the module computes or how it
   is initialised, since two networks whose modules print the same are taken for the same network.
   Modules of `torch.nn` do so; a block composed of them in an `nn.Sequential` has nothing to add.
-* A block works under `torch.device("meta")`, in training and evaluation mode, and is traceable by
-  `torch.fx` where its receptive field is to be known.
+* A block works under `torch.device("meta")`, in training and evaluation mode, and can be traced by
+  `torch.fx`, which reads receptive fields.
 * Children have readable names (`depthwise`, `pointwise`), because parameters are initialised by
   the path of the module that owns them.
 """

@@ -141,7 +141,7 @@ def digest_of(train: Split, validation: Split | None, test: Split) -> str:
                 state.update(f"{name}.{part}: none\n".encode())
                 continue
             state.update(f"{name}.{part}: {array.dtype.str} {array.shape}\n".encode())
-            state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return state.hexdigest()
 
 
@@ -252,8 +252,8 @@ def _problem(split: Split, train: Split, classes: Sequence[str]) -> str | None:
         return f"targets are {targets.dtype} {targets.shape}, not int64 ({len(images)},)"
     if targets.min() < 0 or targets.max() >= len(classes):
         return f"targets are {targets.min()}…{targets.max()}, of {len(classes)} classes"
-    missing = [classes[k] for k in np.flatnonzero(np.bincount(targets, minlength=len(classes)) == 0)]
-    return f"there is no image of class {missing[0]!r} in it" if missing else None
+    missing = np.flatnonzero(np.bincount(targets, minlength=len(classes)) == 0).tolist()
+    return f"there is no image of class {classes[missing[0]]!r} in it" if missing else None
 
 
 def _proportional(total: int, sizes: NDArray[np.int64]) -> NDArray[np.int64]:

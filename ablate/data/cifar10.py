@@ -63,7 +63,11 @@ def _unavailable(archive: Path, before: bool, error: Exception) -> Unavailable:
     why = str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[0]
     if isinstance(error, RuntimeError):
         why = "what arrived does not have the published checksum"
-    state = f"{archive} is damaged or incomplete, and downloading it again" if before else "the download"
+    state = (
+        f"{archive} is damaged or incomplete, and downloading it again"
+        if before
+        else "the download"
+    )
     return Unavailable(
         f"CIFAR-10 cannot be had: {state} failed ({why})",
         f"put {archive.name} from www.cs.toronto.edu/~kriz/cifar.html into {archive.parent}, "

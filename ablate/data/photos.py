@@ -40,10 +40,10 @@ PICTURES = {
 }
 
 LARGEST = 1024  # pixels; a picture with a longer side is halved, or it would be mostly smooth
-CELL = 96  # pixels, the least side of a cell; every cell of a picture has the same size
-CROP = (24, 80)  # pixels, the least and the greatest side of what a patch shows
+CELL = 64  # pixels, the least side of a cell; every cell of a picture has the same size
+CROP = (24, 64)  # pixels, the least and the greatest side of what a patch shows
 SIDE = 32  # pixels, the side of a patch
-FLAT = 6.0  # grey levels of standard deviation below which a crop shows nothing
+FLAT = 4.0  # grey levels of standard deviation below which a crop shows nothing
 CONTRAST = (24.0, 64.0)  # grey levels of standard deviation that a patch is given
 BRIGHTNESS = (96.0, 160.0)  # mean grey level that a patch is given, before clipping to 0…255
 TRIES = 32  # crops by which a cell is judged: it is used if a quarter of them are not flat
@@ -143,17 +143,14 @@ def cut(
         notes=[
             "photos asks which photograph a patch comes from, which is recognition of texture: "
             "claims about receptive field, dilation or context cannot be tested on it.",
-            f"Training and test patches come from {len(np.unique(train.clusters))} and "
-            f"{len(np.unique(test.clusters))} cells of the same photographs that share no pixel; "
+            f"Training and test patches come from {_cells(train)} and {_cells(test)} cells of the same photographs that share no pixel; "
             "patches of one cell are not independent, so standard errors are clustered by cell.",
             "photos stands in where nothing can be downloaded; results on it are not to be cited.",
         ],
     )
 
 
-def _split(
-    pictures: Mapping[str, NDArray[np.uint8]], cells: list[Cell], patches: int
-) -> Split:
+def _split(pictures: Mapping[str, NDArray[np.uint8]], cells: list[Cell], patches: int) -> Split:
     """Return so many patches of the given cells, in a fixed shuffled order."""
     images, chosen = [], []
     for label, picture in enumerate(pictures.values()):
@@ -174,26 +171,29 @@ def _split(
     )
 
 
+def _cells(split: Split) -> int:
+    """Return how many cells the patches of a split come from."""
+    return 0 if split.clusters is None else len(np.unique(split.clusters))
+
+
 def _shows_something(image: Image.Image, cell: Cell, stream: np.random.RandomState) -> bool:
-    return sum(_crop(image, cell, stream).std() >= FLAT for _ in range(TRIES)) >= TRIES / 4
+    """Return whether at least a quarter of a cell's crops are not flat."""
+    deviations = [_crop(image, cell, stream).std() for _ in range(TRIES)]
+    return sum(deviation >= FLAT for deviation in deviations) >= TRIES / 4
 
 
-def _crop(
-    image: Image.Image, cell: Cell, stream: np.random.RandomState
-) -> NDArray[np.float64]:
+def _crop(image: Image.Image, cell: Cell, stream: np.random.RandomState) -> NDArray[np.float64]:
     """Return a random square of a cell, shrunk or enlarged to (SIDE, SIDE), in grey levels."""
     least, greatest = CROP
     side = round(least * (greatest / least) ** stream.uniform())
     top = cell.top + stream.randint(cell.height - side + 1)
     left = cell.left + stream.randint(cell.width - side + 1)
-    box = (left, top, left + side, top + side)  # nothing outside the box has any influence
-    shrunk = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(shrunk, np.float64)
+    # Not `resize(box=…)`: its filter reaches beyond the box, into the neighbouring cell.
+    square = image.crop((left, top, left + side, top + side))
+    return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float64)
 
 
-def _patch(
-    image: Image.Image, cell: Cell, stream: np.random.RandomState
-) -> NDArray[np.uint8]:
+def _patch(image: Image.Image, cell: Cell, stream: np.random.RandomState) -> NDArray[np.uint8]:
     """Return a random crop that shows something, turned, mirrored and with other grey levels.
 
     Standardising takes away the brightness and contrast by which most photographs could be told
@@ -207,5 +207,7 @@ def _patch(
     contrast = CONTRAST[0] * (CONTRAST[1] / CONTRAST[0]) ** stream.uniform()
     brightness = stream.uniform(*BRIGHTNESS)
     polarity = 1 if stream.uniform() < 0.5 else -1
+    # Mean and deviation of 1024 whole numbers are exact in float64, in whatever order a machine adds.
     grey = brightness + polarity * contrast * (crop - crop.mean()) / crop.std()
-    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    patch: NDArray[np.uint8] = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return patch

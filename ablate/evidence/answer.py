@@ -17,6 +17,7 @@ from ablate.evidence.spelling import (
     lower_first,
     match_name,
     number,
+    one_line,
     ratio,
     signed,
     upper_first,
@@ -77,16 +78,16 @@ def scope(study: Study, comparison: ComparisonEvidence) -> str:
 
 
 def network(config: dict[str, Any]) -> str:
-    """Name a configuration's network by its family and widths."""
+    """Name a configuration's network by its family and its width or channels."""
     found = config.get("network")
     if not isinstance(found, dict):
         return "the network below"
-    parts = [str(found.get("family", "network"))]
-    if "width" in found:
-        parts.append(f"width {found['width']}")
-    if isinstance(stages := found.get("stages"), list) and all(_is_widths(s) for s in stages):
-        parts.append("stages " + " | ".join("-".join(map(str, stage)) for stage in stages))
-    return ", ".join(parts)
+    name = one_line(str(found.get("family", "network")))
+    if isinstance(width := found.get("width"), int | float):
+        return f"{name}, width {width:g}"
+    stages = found.get("stages")
+    channels = [_channels(stage) for stage in stages] if isinstance(stages, list) else []
+    return f"{name} {' | '.join(channels)}" if channels and all(channels) else name
 
 
 def images(comparison: ComparisonEvidence) -> str:
@@ -94,11 +95,16 @@ def images(comparison: ComparisonEvidence) -> str:
     data = comparison.data
     if "train" not in data.sizes:
         return data.title
-    return f"{number(data.sizes['train'])} training images of {data.title}"
+    return f"{number(data.sizes['train'])} training images ({one_line(data.title)})"
 
 
-def _is_widths(stage: Any) -> bool:
-    return isinstance(stage, list) and all(isinstance(width, int) for width in stage)
+def _channels(stage: Any) -> str:
+    """Spell the channels of a stage's layers as the notes do: `32-32`; "" if they are not told."""
+    layers = stage.get("layers") if isinstance(stage, dict) else stage
+    if not isinstance(layers, list):
+        return ""
+    told = [layer.get("channels") if isinstance(layer, dict) else layer for layer in layers]
+    return "-".join(map(str, told)) if all(isinstance(count, int) for count in told) else ""
 
 
 def _findings(comparison: ComparisonEvidence) -> tuple[str, ...]:
@@ -125,24 +131,22 @@ def _part(comparison: ComparisonEvidence, contrast: Contrast) -> str:
     margin, places = comparison.measure.margin, decimals(comparison.measure.margin)
     unit = difference_unit(comparison.measure.unit)
     if difference is None:
-        return f"not known yet, {_progress(contrast.row, comparison.baseline)}, {where}"
-    direction = "higher" if difference > 0 else "lower"
-    size = f"{with_unit(number(abs(difference), places), unit)} {direction}"
+        return f"not known yet {where}, {_progress(contrast.row, comparison.baseline)}"
+    change = f"changes by {with_unit(signed(difference, places), unit)}"
     if interval is None:
         seeds = min(len(contrast.row.values), len(comparison.baseline.values))
-        why = "one seed has no interval" if seeds < 2 else "the seeds do not vary"
-        return f"cannot tell, {size} {where} but {why}"
+        why = "from one seed" if seeds < 2 else "the seeds do not vary"
+        return f"{change} {where}: cannot tell, {why}"
     span = bounds(interval.low, interval.high, places)
     if contrast.effect == SAME:
-        change = with_unit(signed(difference, places), unit)
-        limit = number(margin, places)
-        return f"without practical difference, {change} {span} within ±{limit} {where}"
+        return f"{change} {span} {where}: no practical difference, within ±{number(margin, places)}"
     if contrast.effect == UNKNOWN and interval.low <= 0 <= interval.high:
-        return f"cannot tell, {with_unit(signed(difference, places), unit)} {span} {where}"
+        return f"{change} {span} {where}: cannot tell"
+    direction = "higher" if difference > 0 else "lower"
+    size = f"{with_unit(number(abs(difference), places), unit)} {direction} {span} {where}"
     if contrast.effect == UNKNOWN:
-        limit = number(margin, places)
-        return f"{size} {span} {where}, cannot tell whether by more than {limit}"
-    return f"{size} {span} {where}"
+        return f"{size}: cannot tell whether by more than {number(margin, places)}"
+    return size
 
 
 def _where(row: RowEvidence, baseline: RowEvidence) -> str:
@@ -199,7 +203,7 @@ def _what_would_settle(
         return None
     places, unit = decimals(measure.margin), difference_unit(measure.unit)
     text = (
-        f"These seeds show a difference of {with_unit(number(max(seen), places), unit)} "
+        f"These seeds would show a difference of {with_unit(number(max(seen), places), unit)} "
         "in 8 of 10 cases"
     )
     if needed and measure.margin > 0:

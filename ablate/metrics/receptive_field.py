@@ -14,6 +14,7 @@ figure is invalid. Value: the longer side. Detail: `height` and `width`.
 """
 
 import operator
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -102,10 +103,13 @@ def _of_features(network: nn.Module) -> tuple[Reach, Reach]:
     features = getattr(network, "features", None)
     if not isinstance(features, nn.Module):
         raise Unknown("the network has no child `features`")
+    # Tracing goes into the outermost module whatever it is, so here it is one more container.
+    root = nn.Sequential(OrderedDict(features=features))
     try:
-        graph = fx.symbolic_trace(features).graph
+        graph = fx.symbolic_trace(root).graph
     except Exception as error:  # a forward run on placeholders can fail in every way there is
-        raise Unknown(f"torch.fx cannot trace `features`: {error}") from error
+        reason = " ".join(str(error).split())
+        raise Unknown(f"torch.fx cannot trace `features`: {reason}") from error
     reaches: dict[fx.Node, tuple[Reach, Reach]] = {}
     for node in graph.nodes:
         if node.op == "placeholder":
@@ -117,7 +121,7 @@ def _of_features(network: nn.Module) -> tuple[Reach, Reach]:
         met = (_meet([r[0] for r in inputs], node), _meet([r[1] for r in inputs], node))
         if node.op == "output":
             return met
-        reaches[node] = _through(node, features, met)
+        reaches[node] = _through(node, root, met)
     raise Unknown("`features` returns nothing that depends on its input")
 
 
@@ -128,9 +132,7 @@ def _meet(reaches: list[Reach], node: fx.Node) -> Reach:
     return Reach(reaches[0].jump, min(r.first for r in reaches), max(r.last for r in reaches))
 
 
-def _through(
-    node: fx.Node, features: nn.Module, reaches: tuple[Reach, Reach]
-) -> tuple[Reach, Reach]:
+def _through(node: fx.Node, root: nn.Module, reaches: tuple[Reach, Reach]) -> tuple[Reach, Reach]:
     """Return what the outputs of a node see, given what its inputs see."""
     if node.op == "call_function":
         if node.target in _ELEMENTWISE_FUNCTIONS or _joins_channels(node):
@@ -138,7 +140,7 @@ def _through(
         raise Unknown(f"the reach of the function {node.name} is not known")
     if node.op != "call_module":
         raise Unknown(f"the reach of {node.op} {node.target} is not known")
-    module = features.get_submodule(str(node.target))
+    module = root.get_submodule(str(node.target))
     if isinstance(module, _ELEMENTWISE_MODULES):
         return reaches
     if isinstance(module, nn.Conv2d):
@@ -149,7 +151,7 @@ def _through(
         padding = _pair(module.padding)
     else:
         kind = type(module).__name__
-        raise Unknown(f"the reach of {kind} (features.{node.target}) is not known")
+        raise Unknown(f"the reach of {kind} ({node.target}) is not known")
     kernel, stride = _pair(module.kernel_size), _pair(module.stride)
     vertical, horizontal = (
         _slide(reach, kernel[axis], stride[axis], dilation[axis], padding[axis])

@@ -81,8 +81,9 @@ def signature(network: nn.Module) -> list[str]:
                 entry += f" = {seen[module]}"
             seen.setdefault(module, len(entries))
             entries.append(entry)
-        for child in module.children():
-            visit(child, around)
+        for child in module._modules.values():  # `children` would pass over a repeated one
+            if child is not None:
+                visit(child, around)
 
     visit(network, "")
     return entries

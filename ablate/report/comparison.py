@@ -35,7 +35,7 @@ ARROW = {"higher": "↑", "lower": "↓", "none": ""}
 VARIES = "A seed decides the initial weights, the order and augmentation of the data, any subset."
 
 
-def results(study: Study, comparison: ComparisonEvidence, number: str) -> Table:
+def results(study: Study, comparison: ComparisonEvidence) -> Table:
     """Return the table of a comparison: a line for every row, the baseline first."""
     measure = comparison.measure
     rows = contrasts(comparison)
@@ -66,7 +66,6 @@ def results(study: Study, comparison: ComparisonEvidence, number: str) -> Table:
     )
     return Table(
         id=comparison.asked.table,
-        number=number,
         title=comparison.asked.title,
         notes=tuple(_notes(study, comparison, rows)),
         columns=tuple(columns),
@@ -75,7 +74,7 @@ def results(study: Study, comparison: ComparisonEvidence, number: str) -> Table:
     )
 
 
-def runs(study: Study, comparison: ComparisonEvidence, number: str) -> Table:
+def runs(study: Study, comparison: ComparisonEvidence) -> Table:
     """Return the table of every trial of a comparison, whatever became of it."""
     measure = comparison.measure
     unit = _slug(measure.unit)
@@ -100,7 +99,6 @@ def runs(study: Study, comparison: ComparisonEvidence, number: str) -> Table:
             lines.append(Line(tuple(_run_cells(row, trial, measure)), values))
     return Table(
         id=f"{comparison.asked.table}-runs",
-        number=number,
         title=f"{end(comparison.asked.title)} All runs",
         notes=(
             f"{upper_first(measure.title)}"
@@ -122,7 +120,7 @@ def runs(study: Study, comparison: ComparisonEvidence, number: str) -> Table:
     )
 
 
-def facts(study: Study, comparison: ComparisonEvidence, number: str) -> Table | None:
+def facts(study: Study, comparison: ComparisonEvidence) -> Table | None:
     """Return the table of the facts that the results have no column for; None without any."""
     names = sorted(
         {name for row in comparison.rows for name in (*row.full, *row.trained)} - set(HEADLINES)
@@ -151,7 +149,6 @@ def facts(study: Study, comparison: ComparisonEvidence, number: str) -> Table | 
         return None
     return Table(
         id=f"{comparison.asked.table}-facts",
-        number=number,
         title=f"{end(comparison.asked.title)} Further facts",
         notes=("Computed from the configurations, without training.", *_code_note(study)),
         columns=(

@@ -68,19 +68,21 @@ class Figure:
     """A figure with a permanent id: pictures for the page, files for elsewhere."""
 
     id: str
-    number: str  # as printed: "Figure s7.1"
     title: str
     notes: tuple[str, ...]  # the sentences of the caption
     table: str  # id of the table that holds the values
     pictures: tuple[Markup, ...]  # () where there is nothing to draw yet
     files: Mapping[str, bytes]  # by extension: svg, pdf, png
+    lacking: str = ""  # where there is nothing to draw: why
+    number: str = ""  # as printed: "Figure s7.1"; given once the page's order is known
 
     @property
-    def caption(self) -> str:
-        return " ".join([f"{self.number}. {end(self.title)}", *self.notes])
+    def heading(self) -> str:
+        """Number and title: what the caption begins with."""
+        return f"{self.number}. {end(self.title)}"
 
 
-def forest(comparison: ComparisonEvidence, number: str) -> Figure:
+def forest(comparison: ComparisonEvidence) -> Figure:
     """Return the differences from the baseline with their intervals, and every seed as a tick."""
     measure = comparison.measure
     unit = difference_unit(measure.unit)
@@ -102,7 +104,6 @@ def forest(comparison: ComparisonEvidence, number: str) -> Figure:
         files = _files(draw, id)
     return Figure(
         id=id,
-        number=number,
         title=title,
         notes=(
             f"Marker and bar: mean difference in {with_unit(lower_first(measure.title), '')}"
@@ -113,10 +114,11 @@ def forest(comparison: ComparisonEvidence, number: str) -> Figure:
         table=comparison.asked.table,
         pictures=pictures,
         files=files,
+        lacking=f"the baseline, {baseline}, has no finished trial.",
     )
 
 
-def curves(comparison: ComparisonEvidence, number: str) -> Figure:
+def curves(comparison: ComparisonEvidence) -> Figure:
     """Return the learning curve of every row, with the baseline's mean in each panel."""
     measure = comparison.measure
     score = _curve_score(comparison)
@@ -160,7 +162,6 @@ def curves(comparison: ComparisonEvidence, number: str) -> Figure:
         files = _files(draw_all, id)
     return Figure(
         id=id,
-        number=number,
         title=f"Learning curves. {shown}",
         notes=(
             "One panel a row; thin lines: the seeds that ended well, thick line: their mean, "
@@ -169,6 +170,7 @@ def curves(comparison: ComparisonEvidence, number: str) -> Figure:
         table=f"{comparison.asked.table}-runs",
         pictures=tuple(pictures),
         files=files,
+        lacking="no finished trial recorded a score per epoch.",
     )
 
 

@@ -62,6 +62,7 @@ class Cell:
     text: str
     below: tuple[str, ...] = ()
     tone: str = ""  # better, worse or quiet; the text must say it too
+    link: str = ""  # a page beside this one
 
     @property
     def flat(self) -> str:
@@ -101,12 +102,12 @@ class Table:
     """A table with a permanent id and a caption that says what its numbers are."""
 
     id: str
-    number: str  # as printed: "Table s7.1"
     title: str
     notes: tuple[str, ...]  # the sentences of the caption
     columns: tuple[Column, ...]
     fields: tuple[str, ...]  # of the CSV
     lines: tuple[Line, ...]
+    number: str = ""  # as printed: "Table s7.1"; given once the page's order is known
 
     @cached_property
     def csv(self) -> str:
@@ -119,9 +120,14 @@ class Table:
         return hashlib.sha256(self.csv.encode()).hexdigest()[:8]
 
     @property
+    def heading(self) -> str:
+        """Number and title: what the caption begins with."""
+        return f"{self.number}. {end(self.title)}"
+
+    @property
     def caption(self) -> str:
         """The caption as one text."""
-        return " ".join([f"{self.number}. {end(self.title)}", *self.notes, self.data_note])
+        return " ".join([self.heading, *self.notes, self.data_note])
 
     @property
     def data_note(self) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 from ablate.suite.source import Loc
 
-_STEP = re.compile(r"\.?([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]")
+# An index is written [2], or .2 where brackets would need quotes (inside YAML's { }).
+_STEP = re.compile(r"\.?([A-Za-z_][A-Za-z0-9_-]*)|(?:\[(\d+)\]|\.(\d+))(?=[.\[]|$)")
 
 
 class PathError(ValueError):
@@ -22,9 +23,12 @@ def parse(path: str) -> Loc:
     at = 0
     while at < len(path):
         match = _STEP.match(path, at)
-        if not match or (not steps and match[2]) or (at > 0 and match[1] and path[at] != "."):
+        index = match and (match[2] or match[3])
+        if not match or (not steps and (index or path[0] == ".")) or (
+            steps and not index and path[at] != "."
+        ):
             raise PathError(f"{path!r} is no path; write for example network.stages[2].conv")
-        steps.append(match[1] if match[1] is not None else int(match[2]))
+        steps.append(int(index) if index else match[1])
         at = match.end()
     if not steps:
         raise PathError("an empty path")

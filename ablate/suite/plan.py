@@ -46,6 +46,7 @@ class Plan:
     facts: dict[str, Record]
     damaged: list[str]  # records that were set aside, in words
     notices: list[str]  # what the user should know before paying for it
+    other: tuple[str, float] | None  # another profile and its core-seconds, for who wants more
 
     @property
     def missing(self) -> list[TrialPlan]:
@@ -72,7 +73,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
         rows = []
         for built in item.rows:
             ids = {}
-            for seed in loaded.seeds:
+            for seed in loaded.applied.seeds:
                 spec = _spec(built.config, seed, item, device, plugins)
                 job = {
                     "spec": spec,
@@ -92,8 +93,9 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
             rows.append(_row(built, ids, fact, full))
         asked.append(_comparison(loaded, item, rows))
     study = _study(loaded, asked, device)
-    ordered = sorted(trials.values(), key=lambda trial: loaded.seeds.index(trial.seed))
-    return Plan(study, ordered, facts, damaged, _notices(study, checked, loaded))
+    ordered = sorted(trials.values(), key=lambda trial: loaded.applied.seeds.index(trial.seed))
+    other = None if loaded.applied.profile == "full" else ("full", _full_cost(loaded, checked, trials, asked, facts))
+    return Plan(study, ordered, facts, damaged, _notices(study, checked, loaded), other)
 
 
 class _Pace:
@@ -115,6 +117,34 @@ class _Pace:
         if key not in self.known:
             self.known[key] = probe.seconds(config, dataset, spec["precision"], self.device)
         return False, self.known[key]
+
+
+def _full_cost(
+    loaded: Loaded,
+    checked: list[Checked],
+    trials: dict[str, TrialPlan],
+    asked: list[ComparisonAsked],
+    facts: dict[str, Record],
+) -> float:
+    """Return about what the full profile takes, in core-seconds: time goes with MACs and images."""
+    wanted = loaded.suite.seeds
+    full = loaded.suite.profiles.get("full")
+    if full is not None and full.seeds is not None:
+        wanted = full.seeds
+    seeds = wanted if isinstance(wanted, int) else (
+        len(wanted) if isinstance(wanted, list) else wanted.at_most
+    )
+    total = 0.0
+    for item, comparison in zip(checked, asked, strict=True):
+        for row in comparison.rows:
+            work = [
+                (facts[fact].metrics["macs"].value or 1) * config["recipe"]["epochs"]
+                * min(config["data"]["train_images"] or 10**9, len(item.opened.dataset.train.images))
+                for fact, config in ((row.full_facts, row.full_config), (row.facts, row.config))
+            ]
+            one = trials[next(iter(row.trials.values()))].seconds
+            total += one * work[0] / work[1] * seeds
+    return total
 
 
 def stored(
@@ -244,10 +274,10 @@ def _study(loaded: Loaded, asked: list[ComparisonAsked], device: str) -> Study:
         title=suite.title,
         question=suite.question,
         source=suite.source.model_dump(exclude_none=True) if suite.source else None,
-        profile=loaded.profile,
-        overrides=loaded.overrides,
-        seeds=loaded.seeds,
-        stop=loaded.stop,
+        profile=loaded.applied.profile,
+        overrides=loaded.request.typed,
+        seeds=loaded.applied.seeds,
+        stop=loaded.applied.stop,
         device=device,
         precision=", ".join(sorted(used)),
         engine=ENGINE,
@@ -279,8 +309,8 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
                 f"{comparison.id}: {fewest} optimizer steps a trial; below {FEWEST_STEPS} short "
                 "training gives wrong answers, so its trained numbers are screening only"
             )
-    if len(loaded.seeds) < 5:
-        notices.append(f"{len(loaded.seeds)} seeds: screening only; verdicts need 5 or more")
+    if len(loaded.applied.seeds) < 5:
+        notices.append(f"{len(loaded.applied.seeds)} seeds: screening only; verdicts need 5 or more")
     if study.dirty:
         notices.append("the code has uncommitted changes: nothing of this run may be cited")
     return notices

@@ -15,9 +15,9 @@ from ablate import networks
 from ablate.data import DataError, Dataset, hold_out, open_data
 from ablate.suite import match
 from ablate.suite.load import Loaded, Variant
-from ablate.suite.resolve import SIZES
+from ablate.suite.resolve import SIZES, trace
 from ablate.suite.schema import Comparison, Match
-from ablate.suite.source import Problem, SuiteError
+from ablate.suite.source import Loc, Position, Problem, SuiteError
 from ablate.tasks import Task
 from ablate.train.trial import assemble
 
@@ -69,21 +69,19 @@ def check(loaded: Loaded) -> list[Checked]:
     found = list(loaded.problems)
     cache: dict[str, Opened | DataError] = {}
     checked = []
-    for index, comparison in enumerate(loaded.suite.comparisons):
+    for comparison in loaded.suite.comparisons:
         variants = loaded.variants.get(comparison.id, [])
         sound = [v for v in variants if not v.trained.problems and not v.full.problems]
         if not sound or sound[0].name != comparison.baseline:
             continue  # what is wrong with them is among the problems
-        where = loaded.source.position(("comparisons", index, "id"), key=True)
         opened = _open(sound[0], cache)
         if isinstance(opened, DataError):
-            found.append(Problem(_data_place(loaded, sound[0]), str(opened)))
+            place = _place_of(loaded, sound[0], ("data", "name"), Position(0, 0))
+            found.append(Problem(place, str(opened)))
             continue
         result = _build(loaded, comparison, sound, opened, found)
         if result is not None:
             checked.append(result)
-        elif not found:
-            found.append(Problem(where, f"{comparison.id} could not be built"))
     if found:
         raise SuiteError(loaded.source.name, loaded.source.text, found)
     return checked
@@ -106,11 +104,14 @@ def _open(baseline: Variant, cache: dict[str, Opened | DataError]) -> Opened | D
     return cache[key]
 
 
-def _data_place(loaded: Loaded, variant: Variant) -> Any:
-    origin = variant.trained.origin(("data", "name"))
-    if origin is None or origin.at is None:
-        return "--data" if origin else loaded.source.position(())
-    return loaded.source.position(origin.at)
+def _place_of(loaded: Loaded, variant: Variant, loc: Loc, default: Position | str) -> Position | str:
+    """Return where the file (or the command line) sets a value of a variant's configuration."""
+    origin = variant.trained.origin(loc)
+    if origin is None:
+        return default
+    if origin.at is None:
+        return origin.layer
+    return loaded.source.position(trace(loaded.source, origin, loc)[0])
 
 
 def _build(
@@ -121,15 +122,20 @@ def _build(
     found: list[Problem],
 ) -> Checked | None:
     built = {}
+    complaints: set[str] = set()
     for variant in variants:
         place = loaded.source.position(variant.at, key=True)
+        if variant is variants[0]:
+            place = _place_of(loaded, variant, ("network",), place)
         try:
             trained, task, shape = assemble(variant.trained.values, opened.dataset)
             full, _, _ = assemble(variant.full.values, opened.dataset)
             _trace(trained, shape)
             built[variant.name] = (trained, full, task, shape)
         except ValueError as error:
-            found.append(Problem(place, f"{variant.name}: {error}"))
+            if str(error) not in complaints:  # what is wrong with the base is said once
+                found.append(Problem(place, f"{comparison.id}/{variant.name}: {error}"))
+            complaints.add(str(error))
     baseline = variants[0]
     if baseline.name not in built:
         return None
@@ -149,7 +155,7 @@ def _build(
             try:
                 row = _row(variant, kind, baseline, result)
             except match.Unreachable as error:
-                found.append(Problem(place, f"{variant.name} at equal {kind.kind}: {error}"))
+                found.append(Problem(place, f"{comparison.id}/{variant.name} at equal {kind.kind}: {error}"))
                 continue
             full, _, _ = assemble(row.full_config, opened.dataset)
             _add(result.rows, replace(row, structure=networks.difference(base_full, full)))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -191,14 +191,36 @@ def words(error: Any, known: Iterable[str]) -> str:
         return f"the key {last!r} is missing"
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    message = str(error["msg"]).replace("Input should be", "should be", 1)
+    message = str(error["msg"]).replace("Input should be", "should be", 1).partition(", unable")[0]
     value = error["input"]
-    if isinstance(value, str | int | float | bool | None):
-        shown = "nothing" if value is None else repr(value)
-        return f"{message}, not {shown}"
-    if isinstance(value, BaseModel | Mapping):
-        return f"{message}, not a mapping"
-    return f"{message}, not a list" if isinstance(value, list) else message
+    if value is None or isinstance(value, str | int | float):
+        return f"{message}, not {'nothing' if value is None else repr(value)}"
+    if error["type"].endswith("_type"):
+        return f"{message}, not a {'list' if isinstance(value, list) else 'mapping'}"
+    return message
+
+
+def trace(source: Source, origin: Origin, loc: Loc) -> tuple[Loc, bool]:
+    """Return where the file says a value, as far in as it says it, and whether it says it at all.
+
+    `loc` is spelt out (stages, 2, layers, 1, conv, kind); the file may have it in short (a stage as
+    a list, a block by its name), so steps that it does not have are skipped.
+    """
+    assert origin.at is not None
+    at, skipped = origin.at, []
+    for step in loc[len(origin.path) :]:
+        if (*at, step) in source.values:
+            at = (*at, step)
+        elif step != "layers":
+            skipped.append(step)
+    return at, not skipped or (skipped[0] in SHORT and not _has_parts(source, at))
+
+
+SHORT = ("channels", "kind", "family", "name")  # what a value in short stands for
+
+
+def _has_parts(source: Source, at: Loc) -> bool:
+    return any(loc[: len(at)] == at and len(loc) > len(at) for loc in source.values)
 
 
 def _locate(source: Source, origin: Origin | None, fault: Fault) -> Problem:
@@ -206,11 +228,10 @@ def _locate(source: Source, origin: Origin | None, fault: Fault) -> Problem:
         return Problem(source.position(("base",), key=True), fault.message)
     if origin.at is None:
         return Problem(f"{origin.layer}: {dotted.show(fault.loc)}", fault.message)
-    at = origin.at
-    for step in fault.loc[len(origin.path) :]:
-        if (*at, step) in source.values:  # the file may have it in short: steps are skipped
-            at = (*at, step)
-    key = fault.kind == "path" or (fault.kind == "extra_forbidden" and at[-1] == fault.loc[-1])
-    if fault.kind == "extra_forbidden" and len(fault.loc) == len(origin.path):
-        key = True  # `network.widht: 16`: the path itself names what there is not
+    at, _ = trace(source, origin, fault.loc)
+    key = fault.kind == "path" or (
+        # `network.widht: 16`: the path itself, or the mapping's key, names what there is not
+        fault.kind == "extra_forbidden"
+        and (len(fault.loc) == len(origin.path) or at[-1] == fault.loc[-1])
+    )
     return Problem(source.position(at, key=key), fault.message)

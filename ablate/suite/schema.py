@@ -195,6 +195,13 @@ class Bound(Strict):
     at_most: float | None = None
 
 
+# A variant is its difference from the base, written here or named among the suite's variants.
+Variant = Annotated[
+    Annotated[Difference, Tag("difference")] | Annotated[Name, Tag("name")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "difference"),
+]
+
+
 class Profile(BaseModel):
     """A way to run the same suite: fewer seeds, a narrower network, a subset of the images.
 
@@ -220,7 +227,7 @@ class Comparison(Strict):
     title: str
     base: Difference = {}
     baseline: Name
-    variants: dict[Name, Difference | Name]  # a difference, or the name of a suite's variant
+    variants: dict[Name, Variant]
     match: Annotated[
         list[Annotated[Match, BeforeValidator(_match)]], BeforeValidator(_one_or_more)
     ] = [Match(kind="none")]

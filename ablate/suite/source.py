@@ -4,6 +4,7 @@ Suites are data: tags, anchors and aliases are refused (an alias bomb is a few l
 gigabytes), duplicate keys too. Scalars follow YAML 1.2, so `no` and `on` are strings.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,8 @@ def parse(path: Path, name: str) -> Source:
         mark = error.problem_mark or error.context_mark
         where = Position(mark.line + 1, mark.column + 1) if mark else Position(0, 0)
         what = f"not valid YAML: {error.problem or error.context}"
+        if error.problem_mark and re.search(r"\{.*\[\d+\]", text.splitlines()[mark.line]):
+            what += "; inside { } a path that holds [ ] needs quotes, or write it without: stages.2"
         raise SuiteError(name, text, [Problem(where, what)]) from error
     except YAMLError as error:
         message = f"not valid YAML: {str(error).splitlines()[0]}"

@@ -81,7 +81,7 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if isinstance(error, OSError) and records.no_room(error, runs):
             raise
         status = "failed"
-        reason = "".join(traceback.format_exception_only(error)).strip()
+        reason = f"{type(error).__name__}: {error}"
         arrays, extra = {}, {"traceback.txt": _writer(traceback.format_exc())}
     record = Record(
         kind="trial",
@@ -156,13 +156,15 @@ def assemble(
 
 def _dataset(job: Mapping[str, Any]) -> Dataset:
     dataset, _, _ = open_data(job["data"], fallback=None, allow_fallback=False)
+    held_out = job["spec"]["config"]["data"]["validation_images"]
+    if held_out:
+        dataset = hold_out(dataset, held_out)
     if dataset.digest != job["spec"]["data"]:
         raise WrongData(
             f"the images of {dataset.title} have changed since this trial was planned "
             f"(digest {dataset.digest[:8]}, planned {job['spec']['data'][:8]}); run the suite again"
         )
-    held_out = job["spec"]["config"]["data"]["validation_images"]
-    return hold_out(dataset, held_out) if held_out else dataset
+    return dataset
 
 
 def _splits(
@@ -176,7 +178,7 @@ def _splits(
     validation = dataset.validation and batches.to_device(
         dataset.validation, None, 0, statistics, plan.device
     )
-    # The same test images for every seed: seeds 0 would redraw, so the subset has a seed of its own.
+    # A seed that no trial can have: every trial is tested on the same images.
     tested = batches.subset(len(dataset.test.images), sizes["test_images"], seed=-1)
     test = batches.to_device(dataset.test, tested, 0, statistics, plan.device)
     clusters = dataset.test.clusters

@@ -1,0 +1,70 @@
+# Thin targets over one program; `ablate --help` says more. Variables of suite, plan and config:
+#   SUITE=s7  PROFILE=smoke|quick|full  DATA=cifar10|photos|folder:PATH  DEVICE=cpu|cuda|mps
+#   SEEDS=5|0,3,7|0-4  ARGS="recipe.epochs=2 --jobs 2 …"
+# Environment: VENV=.venv is made on first use; VENV=system uses the running one (Colab, conda).
+#   PYTHON=python3.12 chooses the interpreter.
+
+PYTHON ?= python3
+VENV ?= .venv
+SUITE ?=
+
+ifeq ($(VENV),system)
+RUN := $(PYTHON)
+STAMP :=
+else
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.stamp
+endif
+
+OPTIONS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)") \
+	$(if $(DEVICE),--device "$(DEVICE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help suite plan config report list test lint types check clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo
+	@echo '  for example: make suite SUITE=s7 PROFILE=quick SEEDS=5 ARGS="recipe.epochs=2"'
+	@sed -n 's/^# /  /p' $(firstword $(MAKEFILE_LIST)) | tail -n +2
+
+suite: $(STAMP) ## train and measure what is missing of SUITE, write reports/index.html
+	@$(RUN) -m ablate run "$(SUITE)" $(OPTIONS)
+
+plan: $(STAMP) ## say what SUITE would run and how long it takes; trains nothing
+	@$(RUN) -m ablate plan "$(SUITE)" $(OPTIONS)
+
+config: $(STAMP) ## every value of SUITE's configurations with its origin
+	@$(RUN) -m ablate config "$(SUITE)" $(OPTIONS)
+
+report: $(STAMP) ## write the pages of SUITE (default: of all) from the records there are
+	@$(RUN) -m ablate report $(SUITE)
+
+list: $(STAMP) ## the suites and what they may name
+	@$(RUN) -m ablate list
+
+test: $(STAMP) ## the tests
+	$(RUN) -m pytest
+
+lint: $(STAMP) ## style and format
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(STAMP) ## type checks
+	$(RUN) -m mypy
+
+check: lint types test ## lint, types and tests: what CI runs
+
+clean: ## remove rendered reports and caches; records in runs/ and the environment stay
+	find reports -mindepth 1 ! -name .gitkeep -delete
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find ablate tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment depends on pyproject.toml alone, so it is made once and again when that changes.
+$(VENV)/.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ablate needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": use PYTHON=python3.12")'
+	@echo "making the environment $(VENV) (once; torch is large, this takes some minutes)"
+	@$(PYTHON) -m venv "$(VENV)"
+	@$(RUN) -m pip install --quiet --upgrade pip setuptools
+	@$(RUN) -m pip install --quiet --editable '.[dev]'
+	@touch "$@"

@@ -1,0 +1,368 @@
+"""Everything that one suite's page shows, gathered before the template lays it out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from io import StringIO
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
+
+from ablate.evidence import citable
+from ablate.evidence.answer import Answer, answers
+from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence
+from ablate.evidence.contrast import contrasts
+from ablate.evidence.spelling import (
+    between,
+    bounds,
+    counted,
+    decimals,
+    difference_unit,
+    listed,
+    number,
+    one_line,
+    row_name,
+)
+from ablate.report import cite, claims, comparison, figures
+from ablate.report.cite import Snippet
+from ablate.report.figures import Figure
+from ablate.report.tables import Table
+from ablate.study import DataUsed, Study
+
+Numbered = TypeVar("Numbered", Table, Figure)
+
+NOISE = ("load",)  # of the environment: differs with every trial and says nothing about its result
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one row differs from the base and its network from the baseline's."""
+
+    row: str
+    settings: tuple[str, ...]
+    structure: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One comparison."""
+
+    answer: Answer
+    results: Table
+    runs: Table
+    facts: Table | None
+    claims: Table | None
+    forest: Figure
+    curves: Figure
+    changes: tuple[Change, ...]
+    population: str | None  # the sentence on other images than the test images
+    configs: tuple[tuple[str, str], ...]  # row and its configuration as YAML
+
+    @property
+    def comparison(self) -> ComparisonEvidence:
+        return self.answer.comparison
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        found = (self.results, self.facts, self.claims, self.runs)
+        return tuple(table for table in found if table is not None)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One suite."""
+
+    evidence: Evidence
+    sections: tuple[Section, ...]
+    requirements: Table | None
+    chips: tuple[str, ...]
+    warnings: tuple[str, ...]  # why trained numbers may not be cited, each with its comparisons
+    failures: tuple[str, ...]
+    lost: int  # trials that ended without a result
+    trials: int
+    method: tuple[tuple[str, tuple[str, ...]], ...]  # heading and lines
+    environment: tuple[tuple[str, str], ...]
+    citation: tuple[str, ...]
+
+    @property
+    def study(self) -> Study:
+        return self.evidence.study
+
+    @property
+    def source(self) -> str:
+        """Where the suite's claims come from; "" if it does not say."""
+        found = self.study.source or {}
+        note = f"note {found['note']}" if found.get("note") else ""
+        return one_line(", ".join(part for part in (note, found.get("title", "")) if part))
+
+    @property
+    def source_link(self) -> str:
+        """Where the source can be read, if that is a web page."""
+        url = (self.study.source or {}).get("url") or ""
+        return url if url.startswith(("https://", "http://")) else ""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        found = [table for section in self.sections for table in section.tables]
+        return (*found, *([self.requirements] if self.requirements else []))
+
+    @property
+    def snippets(self) -> dict[str, tuple[Snippet, ...]]:
+        """Ready text for every table and figure, by id."""
+        found = {table.id: cite.of_table(self.study, table) for table in self.tables}
+        return found | {f.id: cite.of_figure(self.study, f) for f in self.figures if f.files}
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        return tuple(f for section in self.sections for f in (section.forest, section.curves))
+
+
+def page(evidence: Evidence) -> Page:
+    """Gather a suite's page."""
+    study = evidence.study
+    requirements = claims.requirements(study)
+    sections, requirements = _numbered(
+        study, [_section(study, answer) for answer in answers(evidence)], requirements
+    )
+    return Page(
+        evidence=evidence,
+        sections=sections,
+        requirements=requirements,
+        chips=tuple(_chips(evidence)),
+        warnings=tuple(_warnings(sections)),
+        failures=tuple(_failures(evidence)),
+        lost=sum(t.outcome not in ("ok", "missing") for t in evidence.trials().values()),
+        trials=progress(evidence)[1],
+        method=tuple(_method(evidence)),
+        environment=tuple(environment(evidence)),
+        citation=tuple(cite.in_words(study, section.results) for section in sections),
+    )
+
+
+def progress(evidence: Evidence) -> tuple[int, int]:
+    """Return how many trials ended well and how many were to be run."""
+    ok = sum(trial.outcome == "ok" for trial in evidence.trials().values())
+    needless = {
+        trial.id
+        for found in evidence.comparisons
+        if citable.missing(evidence.study, found) == 0
+        for trial in found.trials().values()
+        if trial.outcome == "missing"
+    }
+    return ok, len(evidence.trials().keys() - needless)
+
+
+def environment(evidence: Evidence) -> Iterable[tuple[str, str]]:
+    """Yield each fact about where the trials were made, with all its values."""
+    found: dict[str, set[str]] = {}
+    for trial in evidence.trials().values():
+        for name, value in _flat(trial.record.environment if trial.record else {}):
+            found.setdefault(name, set()).add(value)
+    for name in sorted(found):
+        yield name, listed(sorted(found[name]))
+
+
+def describe_data(data: DataUsed) -> str:
+    """Say what data, how many images and which version of them."""
+    order = ("train", "validation", "test")
+    names = {"train": "training"}
+    sizes = [
+        f"{number(data.sizes[split])} {names.get(split, split)}"
+        for split in (*order, *sorted(data.sizes.keys() - set(order)))
+        if data.sizes.get(split)
+    ]
+    return (
+        f"{one_line(data.title)}{': ' if sizes else ''}{listed(sizes)}{' images' if sizes else ''}"
+    )
+
+
+def _numbered(
+    study: Study, sections: list[Section], requirements: Table | None
+) -> tuple[tuple[Section, ...], Table | None]:
+    """Number tables and figures in the order of the page: `Table s7.1`; all runs come last."""
+    last = {"Table": 0, "Figure": 0}
+
+    def numbered(thing: Numbered) -> Numbered:
+        kind = type(thing).__name__
+        last[kind] += 1
+        return replace(thing, number=f"{kind} {study.suite}.{last[kind]}")
+
+    found = [
+        replace(
+            section,
+            results=numbered(section.results),
+            facts=numbered(section.facts) if section.facts else None,
+            claims=numbered(section.claims) if section.claims else None,
+            forest=numbered(section.forest),
+            curves=numbered(section.curves),
+        )
+        for section in sections
+    ]
+    required = numbered(requirements) if requirements else None
+    return tuple(replace(section, runs=numbered(section.runs)) for section in found), required
+
+
+def _section(study: Study, answer: Answer) -> Section:
+    found = answer.comparison
+    return Section(
+        answer=answer,
+        results=comparison.results(study, found),
+        runs=comparison.runs(study, found),
+        facts=comparison.facts(study, found),
+        claims=claims.claims(study, found),
+        forest=figures.forest(found),
+        curves=figures.curves(found),
+        changes=tuple(_change(row) for row in found.rows),
+        population=_population(found),
+        configs=tuple(_configs(found)),
+    )
+
+
+def _change(row: RowEvidence) -> Change:
+    return Change(
+        row_name(row.asked, row.is_baseline),
+        tuple(comparison.differs(row)),
+        tuple(map(one_line, row.asked.structure)),
+    )
+
+
+def _population(found: ComparisonEvidence) -> str | None:
+    measure = found.measure
+    places = decimals(measure.margin)
+    parts = [
+        f"{row_name(c.row.asked)} {bounds(*c.test_error.population, places)}"
+        for c in contrasts(found)
+        if c.test_error is not None and c.test_error.population is not None
+    ]
+    if not parts:
+        return None
+    unit = difference_unit(measure.unit)
+    return (
+        "For other images of the same source, where test images are drawn anew as well as seeds, "
+        f"the 95 % intervals{f', in {unit},' if unit else ''} are wider: {listed(parts)}."
+    )
+
+
+def _chips(evidence: Evidence) -> Iterable[str]:
+    study = evidence.study
+    ok, planned = progress(evidence)
+    yield f"{number(ok)} of {counted(planned, 'trial')} ok"
+    seeds = {len(row.values) for found in evidence.comparisons for row in found.rows}
+    yield f"{between(seeds, 'seed')} a row"
+    yield from dict.fromkeys(describe_data(found.data) for found in evidence.comparisons)
+    yield f"{study.device}, {study.precision}"
+    yield f"profile {one_line(study.profile)}"
+    yield f"asked {study.created[:10]}"
+
+
+def _warnings(sections: tuple[Section, ...]) -> Iterable[str]:
+    """Yield each reason once, with the comparisons it holds for unless it holds for all."""
+    where: dict[str, list[str]] = {}
+    for section in sections:
+        for reason in section.answer.reasons:
+            where.setdefault(reason, []).append(one_line(section.comparison.asked.title))
+    for reason, titles in where.items():
+        yield reason if len(titles) == len(sections) else f"{listed(titles)}: {reason}"
+
+
+def _failures(evidence: Evidence) -> Iterable[str]:
+    """Yield every trial that ended without a result, and the facts and records that lack."""
+    told = set()
+    for found in evidence.comparisons:
+        for row in found.rows:
+            name = f"{found.asked.id}, {row_name(row.asked, row.is_baseline)}"
+            for trial in row.having("failed", "diverged", "invalid"):
+                if trial.id in told:
+                    continue
+                told.add(trial.id)
+                after = f" after {counted(trial.steps, 'step')}" if trial.steps else ""
+                what = "has no value" if trial.outcome == "invalid" else trial.outcome
+                yield (
+                    f"{name}, seed {trial.seed}: {what}{after}: {one_line(trial.reason or '')} "
+                    f"(trial {trial.id})"
+                )
+            yield from (f"{name}: no facts of the {one_line(lack)}" for lack in row.lacking)
+    yield from (f"damaged record, counted as missing: {one_line(d)}" for d in evidence.damaged)
+
+
+def _method(evidence: Evidence) -> Iterable[tuple[str, tuple[str, ...]]]:
+    study = evidence.study
+    yield "Data", tuple(dict.fromkeys(s for c in evidence.comparisons for s in _data(c.data)))
+    yield "Recipe", tuple(dict.fromkeys(_recipe(c) for c in evidence.comparisons))
+    steps = {t.steps for t in evidence.trials().values() if t.outcome == "ok" and t.steps}
+    if steps:
+        yield "Steps", (f"{between(steps, 'optimizer step')} a trial",)
+    yield "Seeds", tuple(_seeds(study))
+    yield "Profile", (f"{one_line(study.profile)}", *(one_line(o) for o in study.overrides))
+    yield "Device", (f"{one_line(study.device)} in {one_line(study.precision)}",)
+    if study.commit:
+        changes = ", with changes that are in no commit" if study.dirty else ""
+        yield "Code", (f"commit {one_line(study.commit)}{changes}; engine {study.engine}",)
+    else:
+        yield "Code", (f"no commit on record; engine {study.engine}",)
+    records = [t.record for t in evidence.trials().values() if t.record]
+    if records:
+        minutes = sum(record.seconds for record in records) / 60
+        span = sorted([min(r.started for r in records)[:10], max(r.finished for r in records)[:10]])
+        yield (
+            "Computed",
+            (
+                f"{counted(len(records), 'trial')} in {number(minutes, 1)} minutes of compute, "
+                f"{' to '.join(dict.fromkeys(span))}",
+            ),
+        )
+    yield "Study", (f"{study.id}, asked {one_line(study.created)}",)
+
+
+def _data(data: DataUsed) -> Iterable[str]:
+    yield describe_data(data)
+    yield f"digest {one_line(data.digest)}"
+    if data.fallback_reason is not None:
+        yield f"in place of {one_line(data.requested)}: {one_line(data.fallback_reason)}"
+    yield from map(one_line, data.notes)
+    if data.clustered:
+        yield "Test examples come in clusters that share an origin; errors are computed by cluster."
+
+
+def _recipe(found: ComparisonEvidence) -> str:
+    recipe = found.baseline.asked.config.get("recipe")
+    if not isinstance(recipe, Mapping):
+        return "not on record"
+    return ", ".join(
+        f"{key.replace('_', ' ')} {comparison.shown(recipe[key]).strip('[]')}"
+        for key in sorted(recipe)
+        if recipe[key] not in (None, [])
+    ).replace('"', "")
+
+
+def _seeds(study: Study) -> Iterable[str]:
+    yield listed([str(seed) for seed in study.seeds])
+    if study.stop is not None:
+        until, most = study.stop.get("until"), study.stop.get("at_most")
+        yield (
+            f"added until every interval's half-width is at most {until:g}, from 5 seeds a row on"
+            + (f", {most:g} at most" if most is not None else "")
+        )
+    yield "the same seed gives every row the same images in the same order"
+
+
+def _configs(found: ComparisonEvidence) -> Iterable[tuple[str, str]]:
+    for row in found.rows:
+        yield row_name(row.asked, row.is_baseline), _yaml(row.asked.config)
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    """Return a configuration as YAML with sorted keys."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.width = 100
+    out = StringIO()
+    yaml.dump(dict(value), out)
+    return out.getvalue()
+
+
+def _flat(found: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    for key, value in found.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        elif key not in NOISE and value is not None:
+            yield one_line(f"{before}{key}"), one_line(comparison.shown(value))
