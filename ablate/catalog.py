@@ -39,8 +39,17 @@ class PluginError(ValueError):
 
 def rooms() -> list[str]:
     """Return all rooms, sorted."""
-    roles = sorted(path for path in (PACKAGE / "blocks").iterdir() if (path / "__init__.py").exists())
-    return [*(f"blocks/{path.name}" for path in roles), "data", "execute", "metrics", "networks", "tasks"]
+    roles = sorted(
+        path for path in (PACKAGE / "blocks").iterdir() if (path / "__init__.py").exists()
+    )
+    return [
+        *(f"blocks/{path.name}" for path in roles),
+        "data",
+        "execute",
+        "metrics",
+        "networks",
+        "tasks",
+    ]
 
 
 def names(room: str) -> list[str]:
@@ -79,7 +88,8 @@ def load(room: str, name: str) -> ModuleType:
     module_name = f"ablate_plugin.{room.replace('/', '.')}.{name}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None and spec.loader is not None  # the file exists: `plug` read it
+        assert spec is not None  # the file exists: `plug` read it
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
         try:
@@ -118,7 +128,9 @@ def build(room: str, component: Mapping[str, Any], key: str, *context: Any) -> A
     name = component[key]
     chosen = options(room, name).model_validate({k: v for k, v in component.items() if k != key})
     builder = getattr(load(room, name), BUILDER.get(room, "build"))
-    return builder(*context, **{field: getattr(chosen, field) for field in type(chosen).model_fields})
+    return builder(
+        *context, **{field: getattr(chosen, field) for field in type(chosen).model_fields}
+    )
 
 
 def plug(path: Path) -> tuple[str, str]:
@@ -147,7 +159,8 @@ def plug(path: Path) -> tuple[str, str]:
     )
     if not isinstance(room, str) or not (PACKAGE / room).is_dir():
         raise PluginError(
-            f'the plugin {path} does not say where it belongs; write for example ROOM = "blocks/conv"'
+            f"the plugin {path} does not say where it belongs; "
+            'write for example ROOM = "blocks/conv"'
         )
     key = (room, path.stem)
     if path.stem in names(room) and _plugins.get(key) != path.resolve():

@@ -48,10 +48,18 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.argument("suite"),
         click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
-        click.option("--profile", help="smoke, quick, full or another that the suite has.  [default: full on a CUDA GPU, else quick]"),
-        click.option("--data", help="Another data set: cifar10, photos, folder:PATH. It is used or the run fails: no fallback."),
+        click.option(
+            "--profile",
+            help="smoke, quick, full, …  [default: full on a CUDA GPU, else quick]",
+        ),
+        click.option(
+            "--data",
+            help="Another data set: cifar10, photos, folder:PATH. There is no fallback for it.",
+        ),
         click.option("--seeds", help="How many (5), which ones (0,3,7) or from-to (0-4)."),
-        click.option("--device", help="cpu, cuda or mps.  [default: cuda where there is one, else cpu]"),
+        click.option(
+            "--device", help="cpu, cuda or mps.  [default: cuda where there is one, else cpu]"
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -59,11 +67,17 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _runs = click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
     help="Folder of all records.",
 )
 _reports = click.option(
-    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
+    "--reports",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
     help="Folder of the rendered pages.",
 )
 
@@ -72,13 +86,26 @@ _reports = click.option(
 @_request_options
 @_runs
 @_reports
-@click.option("--jobs", default="auto", show_default=True, help="Trials side by side: a number, or auto (one per core on a CPU, one on a GPU).")
+@click.option(
+    "--jobs",
+    default="auto",
+    show_default=True,
+    help="Trials side by side: a number, or auto (one per core on a CPU, one on a GPU).",
+)
 @click.option("--executor", help="inline or processes.  [default: processes for more than one job]")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 def run(
-    suite: str, overrides: tuple[str, ...], profile: str | None, data: str | None,
-    seeds: str | None, device: str | None, runs: Path, reports: Path, jobs: str,
-    executor: str | None, dry_run: bool,
+    suite: str,
+    overrides: tuple[str, ...],
+    profile: str | None,
+    data: str | None,
+    seeds: str | None,
+    device: str | None,
+    runs: Path,
+    reports: Path,
+    jobs: str,
+    executor: str | None,
+    dry_run: bool,
 ) -> None:
     """Train and measure what is missing of SUITE and write its report.
 
@@ -96,8 +123,14 @@ def run(
 @_runs
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
 def plan(
-    suite: str, overrides: tuple[str, ...], profile: str | None, data: str | None,
-    seeds: str | None, device: str | None, runs: Path, as_json: bool,
+    suite: str,
+    overrides: tuple[str, ...],
+    profile: str | None,
+    data: str | None,
+    seeds: str | None,
+    device: str | None,
+    runs: Path,
+    as_json: bool,
 ) -> None:
     """Say what SUITE would run: comparisons, variants, seeds, costs and time. Trains nothing."""
     from ablate import commands
@@ -111,8 +144,14 @@ def plan(
 @click.option("--comparison", help="Only this one.")
 @click.option("--variant", help="Only this one.")
 def config(
-    suite: str, overrides: tuple[str, ...], profile: str | None, data: str | None,
-    seeds: str | None, device: str | None, comparison: str | None, variant: str | None,
+    suite: str,
+    overrides: tuple[str, ...],
+    profile: str | None,
+    data: str | None,
+    seeds: str | None,
+    device: str | None,
+    comparison: str | None,
+    variant: str | None,
 ) -> None:
     """Print every value of SUITE's configurations with its origin."""
     from ablate import commands
@@ -168,7 +207,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _fail("interrupted", Exit.INTERRUPTED)
     except BrokenPipeError:  # `ablate list | head`
-        sys.stdout = None  # type: ignore[assignment]  # nothing more can be written there
+        sys.stdout = None  # nothing more can be written there
         sys.exit(Exit.OK)
     except Exception as error:
         if debug:

@@ -84,9 +84,7 @@ def plan(asked: Request, device: str | None, runs: Path, as_json: bool) -> None:
         _print_plan(made, workers, Console(highlight=False, soft_wrap=True))
 
 
-def config(
-    asked: Request, device: str | None, comparison: str | None, variant: str | None
-) -> None:
+def config(asked: Request, device: str | None, comparison: str | None, variant: str | None) -> None:
     """Print every value of the configurations with its origin."""
     loaded = _load(asked, device)
     if loaded.problems:
@@ -114,7 +112,9 @@ def report(suites: Sequence[str], runs: Path, reports: Path) -> None:
         what = f"no study of {unknown[0]!r}" if unknown else "no studies"
         hint = f"; {catalog.suggest(unknown[0], known)}" if unknown and known else ""
         message = f"there are {what} under {runs}{hint}; `ablate run` makes one"
-        raise SuiteError("", "", [Problem("report", message.replace("are no study", "is no study"))])
+        raise SuiteError(
+            "", "", [Problem("report", message.replace("are no study", "is no study"))]
+        )
     for name in suites or known:
         newest = study.newest(runs, name)
         assert newest is not None  # it is among the known
@@ -126,9 +126,7 @@ def _load(asked: Request, device: str | None) -> Loaded:
     return load(asked, profile)
 
 
-def _plan(
-    asked: Request, device: str | None, runs: Path, jobs: str
-) -> tuple[planning.Plan, int]:
+def _plan(asked: Request, device: str | None, runs: Path, jobs: str) -> tuple[planning.Plan, int]:
     sweep(runs)
     chosen = planning.pick_device(device or None)
     loaded = _load(asked, device)
@@ -153,7 +151,7 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
         seeds = f"up to {len(asked.seeds)} seeds, until ±{asked.stop['until']:g}"
     out.print(f"{asked.suite}: {asked.title}", markup=False)
     out.print(
-        f"profile {asked.profile} · {seeds} · {asked.device} in {asked.precision} · study {asked.id}",
+        f"profile {asked.profile} · {seeds} · {asked.device}, {asked.precision} · study {asked.id}",
         markup=False,
     )
     for line in plan.damaged:
@@ -241,7 +239,7 @@ def _plan_json(plan: planning.Plan, workers: int) -> dict[str, Any]:
 
 
 def _values(item: Variant, loaded: Loaded) -> Iterator[tuple[str, str, str]]:
-    """Yield path, value and origin of every leaf of a configuration; what is not set is left out."""
+    """Yield path, value and origin of every leaf of a configuration that is set."""
     for loc, value in _leaves(item.trained.values, ()):
         origin = item.trained.origin(loc)
         if value is None:

@@ -10,7 +10,7 @@ An entry's builder declares a nested component by its type (`conv: Conv = NORMAL
 
 import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
@@ -196,7 +196,7 @@ class Component(BaseModel):
     def _checked(self, info: ValidationInfo) -> Self:
         if info.context is not _EXPAND:
             return self
-        return self.model_construct(**_canonical(self))
+        return cast(Self, self.model_construct(**_canonical(self)))
 
 
 class Conv(Component):

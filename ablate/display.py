@@ -89,7 +89,8 @@ class Display:
         return f"ETA {duration(sum(self.left.values()) * pace / self.workers)}"
 
     def _note(self) -> None:
-        assert self.progress is not None and self.suite is not None
+        assert self.progress is not None
+        assert self.suite is not None
         self.progress.update(self.suite, note=self.eta())
 
     def _say(self, line: str) -> None:

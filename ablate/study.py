@@ -1,7 +1,7 @@
 """Studies: what was asked, written down before the first trial.
 
-`runs/studies/<suite>-<hash>/study.json` holds the resolved suite: every row of every comparison with
-its configuration, the ids of the trials and facts it needs, the claims with their margins, the
+`runs/studies/<suite>-<hash>/study.json` holds the resolved suite: every row of every comparison
+with its configuration, the ids of the trials and facts it needs, the claims with their margins, the
 profile, overrides, data and commit. A report is a function of one study and its records. Asking
 the same again adds a line to `asked.jsonl` beside it and changes nothing else.
 """
@@ -119,7 +119,9 @@ def ask(runs: Path, study: Study) -> Study:
         records.write_text(path, json.dumps(study.model_dump(mode="json"), indent=1) + "\n")
     try:
         with (place / "asked.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"at": datetime.now(UTC).isoformat(), "commit": study.commit}) + "\n")
+            log.write(
+                json.dumps({"at": datetime.now(UTC).isoformat(), "commit": study.commit}) + "\n"
+            )
     except OSError as error:
         raise records.no_room(error, place / "asked.jsonl") or error from error
     return study

@@ -57,7 +57,12 @@ class Lab:
         """
         trials = {}
         for seed, value in enumerate(values):
-            spec = {"variant": variant, "match": list(match), "seed": seed, "lab": [self.settings, self.count]}
+            spec = {
+                "variant": variant,
+                "match": list(match),
+                "seed": seed,
+                "lab": [self.settings, self.count],
+            }
             trials[seed] = records.identity(spec)
             arrays = {}
             if correct is not None:
@@ -69,7 +74,12 @@ class Lab:
                 records.write(self.runs, record, arrays)
         ids = []
         for network, size in (("trained", params), ("full", full_params or params)):
-            spec = {"facts": variant, "match": list(match), "size": size, "lab": [self.settings, self.count]}
+            spec = {
+                "facts": variant,
+                "match": list(match),
+                "size": size,
+                "lab": [self.settings, self.count],
+            }
             ids.append(records.identity(spec))
             records.write(self.runs, self._fact(ids[-1], spec, size, facts or {}))
             del network
@@ -174,7 +184,9 @@ class Lab:
             )
             for epoch in range(1, 5 if ended else 2)
         ]
-        metrics = {"accuracy": Measurement(value=final, unit="%", title="Accuracy", direction="higher")}
+        metrics = {
+            "accuracy": Measurement(value=final, unit="%", title="Accuracy", direction="higher")
+        }
         return Record(
             kind="trial",
             id=id,

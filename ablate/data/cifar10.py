@@ -60,18 +60,19 @@ def _read() -> Dataset:
 
 def _unavailable(archive: Path, before: bool, error: Exception) -> Unavailable:
     """Return the refusal, from whether the archive was there before and what went wrong then."""
-    why = str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[0]
+    cause = getattr(error, "reason", error)  # urllib's wrapper says less than what it wraps
+    why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     if isinstance(error, RuntimeError):
         why = "what arrived does not have the published checksum"
     state = (
-        f"{archive} is damaged or incomplete, and downloading it again"
+        f"{archive.name} in the cache is damaged, and downloading it again"
         if before
         else "the download"
     )
     return Unavailable(
-        f"CIFAR-10 cannot be had: {state} failed ({why})",
+        f"CIFAR-10 cannot be had: {state} failed ({' '.join(why.split())})",
         f"put {archive.name} from www.cs.toronto.edu/~kriz/cifar.html into {archive.parent}, "
-        "use a folder of images (DATA=folder:PATH)",
+        "or use a folder of images (DATA=folder:PATH)",
     )
 
 

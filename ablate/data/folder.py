@@ -227,7 +227,6 @@ def _decode(folder: Path, paths: Sequence[str], bytes_each: float, size: int | N
     shape = (1, 1, 3) if first is None else first.shape
     _fits(folder, (len(paths), *shape))
     images = np.zeros((len(paths), *shape), np.uint8)
-    grey = np.ones(len(paths), bool)
     other_shapes: dict[int, tuple[int, ...]] = {}  # by position: threads finish in any order
     problems: dict[int, str] = {}
 
@@ -239,7 +238,6 @@ def _decode(folder: Path, paths: Sequence[str], bytes_each: float, size: int | N
             other_shapes[k] = found.shape
         else:
             images[k] = found
-            grey[k] = (found == found[..., :1]).all()
 
     if bytes_each >= THREADED:
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
@@ -262,7 +260,7 @@ def _decode(folder: Path, paths: Sequence[str], bytes_each: float, size: int | N
             f"{folder}: the images have {len(sizes)} sizes (width x height): "
             f"{', '.join(_first(sizes))}; set `size` to bring all to one, for example size: 32"
         )
-    return np.ascontiguousarray(images[..., :1]) if grey.all() else images
+    return np.ascontiguousarray(images[..., :1]) if _grey(images) else images
 
 
 def _image(path: str, size: int | None) -> Images | str:
@@ -292,6 +290,12 @@ def _image(path: str, size: int | None) -> Images | str:
         Image.DecompressionBombError,
     ):
         return DAMAGED
+
+
+def _grey(images: Images) -> bool:
+    """Return whether all images are grey, in parts: the first colour ends it."""
+    parts = (images[start : start + 1024] for start in range(0, len(images), 1024))
+    return all((part == part[..., :1]).all() for part in parts)
 
 
 def _fits(folder: Path, shape: tuple[int, ...]) -> None:

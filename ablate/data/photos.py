@@ -143,8 +143,9 @@ def cut(
         notes=[
             "photos asks which photograph a patch comes from, which is recognition of texture: "
             "claims about receptive field, dilation or context cannot be tested on it.",
-            f"Training and test patches come from {_cells(train)} and {_cells(test)} cells of the same photographs that share no pixel; "
-            "patches of one cell are not independent, so standard errors are clustered by cell.",
+            f"Training and test patches come from {_cells(train)} and {_cells(test)} cells of the "
+            "same photographs, which share no pixel; patches of one cell are not independent, so "
+            "standard errors are clustered by cell.",
             "photos stands in where nothing can be downloaded; results on it are not to be cited.",
         ],
     )
@@ -178,7 +179,7 @@ def _cells(split: Split) -> int:
 
 def _shows_something(image: Image.Image, cell: Cell, stream: np.random.RandomState) -> bool:
     """Return whether at least a quarter of a cell's crops are not flat."""
-    deviations = [_crop(image, cell, stream).std() for _ in range(TRIES)]
+    deviations = [float(_crop(image, cell, stream).std()) for _ in range(TRIES)]
     return sum(deviation >= FLAT for deviation in deviations) >= TRIES / 4
 
 
@@ -207,7 +208,7 @@ def _patch(image: Image.Image, cell: Cell, stream: np.random.RandomState) -> NDA
     contrast = CONTRAST[0] * (CONTRAST[1] / CONTRAST[0]) ** stream.uniform()
     brightness = stream.uniform(*BRIGHTNESS)
     polarity = 1 if stream.uniform() < 0.5 else -1
-    # Mean and deviation of 1024 whole numbers are exact in float64, in whatever order a machine adds.
+    # Mean and deviation of 1024 bytes are exact in float64, in whatever order a machine adds.
     grey = brightness + polarity * contrast * (crop - crop.mean()) / crop.std()
     patch: NDArray[np.uint8] = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
     return patch

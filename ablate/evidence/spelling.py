@@ -38,13 +38,19 @@ def decimals(margin: float) -> int:
     return max(1, -math.floor(math.log10(margin))) if margin > 0 else 1
 
 
-def quantity(value: float) -> str:
-    """Spell a quantity that no margin gives decimals to; large ones in millions."""
-    if abs(value) >= 10_000_000:
-        return f"{number(value / 1e6, 1)} M"
-    if float(value).is_integer():
+def quantity(value: float, largest: float | None = None) -> str:
+    """Spell a quantity that no margin gives decimals to.
+
+    Args:
+        value: to spell; whole where it is whole.
+        largest: the largest value it stands beside, which decides whether all are in millions.
+    """
+    scale, sign = (1e6, " M") if abs(largest or value) >= 10_000_000 else (1.0, "")
+    scaled = value / scale
+    if scale == 1 and float(value).is_integer():
         return number(value)
-    return number(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+    places = 2 - math.floor(math.log10(abs(scaled))) if scaled else 0
+    return number(scaled, max(0, min(places, 6))) + sign
 
 
 def times(ratio: float) -> str:
@@ -53,9 +59,9 @@ def times(ratio: float) -> str:
 
 
 def fewer_or_more(ratio: float) -> str:
-    """Spell how many times fewer or more, for a table: `8.07× fewer`."""
-    if abs(ratio - 1) < 5e-4:
-        return "the same"
+    """Spell a cost against the baseline's, for a table: `8.07× fewer`, `+0.2 %`."""
+    if abs(ratio - 1) < 0.1:
+        return f"{signed(100 * (ratio - 1), 1)} %" if ratio != 1 else "the same"
     return f"{times(1 / ratio)}× fewer" if ratio < 1 else f"{times(ratio)}× as many"
 
 

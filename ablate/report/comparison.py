@@ -23,6 +23,7 @@ from ablate.evidence.spelling import (
     signed,
     upper_first,
     variant_name,
+    with_unit,
 )
 from ablate.records import Measurement
 from ablate.report.tables import Cell, Column, Line, Table, Value, end
@@ -143,7 +144,8 @@ def facts(study: Study, comparison: ComparisonEvidence) -> Table | None:
             }
             for _, network in _networks(comparison):
                 measured, base = _pair(comparison, row, network, name)
-                cells.append(_fact(measured, base, row.is_baseline, with_unit=True))
+                unit = measured.unit if measured else ""
+                cells.append(_fact(measured, base, row.is_baseline, unit=unit))
             lines.append(Line(tuple(cells), values, reference=row.is_baseline))
     if not lines:
         return None
@@ -196,7 +198,7 @@ def _cells(
     for _, network in _networks(comparison):
         for name in names:
             measured, base = _pair(comparison, row, network, name)
-            yield _fact(measured, base, row.is_baseline)
+            yield _fact(measured, base, row.is_baseline, _largest(comparison, name))
 
 
 def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iterable[Cell]:
@@ -365,13 +367,14 @@ def _fact(
     found: Measurement | None,
     base: Measurement | None,
     is_baseline: bool,
-    with_unit: bool = False,
+    largest: float | None = None,
+    unit: str = "",
 ) -> Cell:
     if found is None:
         return NONE
     if found.value is None:
         return Cell("invalid", (str(found.detail.get("invalid", "no value")),), tone="worse")
-    text = quantity(found.value) + (f" {found.unit}" if with_unit and found.unit else "")
+    text = with_unit(quantity(found.value, largest), unit)
     share = ratio(found, base)
     comparable = found.direction == "lower" and not is_baseline and share is not None and share > 0
     return Cell(text, (fewer_or_more(share),) if comparable and share is not None else ())
@@ -388,6 +391,17 @@ def _any(comparison: ComparisonEvidence, name: str) -> Measurement:
         for found in (row.full.get(name), row.trained.get(name))
         if found is not None
     )
+
+
+def _largest(comparison: ComparisonEvidence, name: str) -> float:
+    """Return the largest value of a fact: columns that are read together share a scale."""
+    found = [
+        facts[name].value or 0
+        for row in comparison.rows
+        for facts in (row.full, row.trained)
+        if name in facts
+    ]
+    return max(found)
 
 
 def _title(comparison: ComparisonEvidence, name: str) -> str:

@@ -24,8 +24,10 @@ def parse(path: str) -> Loc:
     while at < len(path):
         match = _STEP.match(path, at)
         index = match and (match[2] or match[3])
-        if not match or (not steps and (index or path[0] == ".")) or (
-            steps and not index and path[at] != "."
+        if (
+            not match
+            or (not steps and (index or path[0] == "."))
+            or (steps and not index and path[at] != ".")
         ):
             raise PathError(f"{path!r} is no path; write for example network.stages[2].conv")
         steps.append(int(index) if index else match[1])

@@ -104,9 +104,7 @@ def load(request: Request, default_profile: str) -> Loaded:
     return Loaded(source, suite, request, applied, places, variants, plugins, problems)
 
 
-def _plugins(
-    suite: Suite, source: Source, folder: Path
-) -> tuple[dict[str, Path], list[Problem]]:
+def _plugins(suite: Suite, source: Source, folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     plugins, problems = {}, []
     for index, written in enumerate(suite.plugins):
         path = folder / written
@@ -118,12 +116,11 @@ def _plugins(
     return plugins, problems
 
 
-def _variants(
-    suite: Suite, comparison: Comparison, at: Loc, applied: Applied
-) -> Iterator[Variant]:
+def _variants(suite: Suite, comparison: Comparison, at: Loc, applied: Applied) -> Iterator[Variant]:
     for name, written in comparison.variants.items():
         if isinstance(written, str):
-            changes, where = suite.variants.get(written, {}), ("variants", written)
+            changes = suite.variants.get(written, {})
+            where: Loc = ("variants", written)
         else:
             changes, where = written, (*at, "variants", name)
         last = Layer(f"variant {name}", changes, where)

@@ -85,7 +85,8 @@ def solve(
     if abs(residual) > tolerance:
         nearest = " and ".join(f"{count:,} (width {w:g})" for w, count in candidates.items())
         raise Unreachable(
-            f"no width brings it within {tolerance:.1%} of {target:,} {kind}; the nearest are {nearest}"
+            f"no width brings it within {tolerance:.1%} of {target:,} {kind}; "
+            f"the nearest: {nearest}"
         )
     return Solution(width, residual)
 

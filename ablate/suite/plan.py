@@ -94,7 +94,11 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
         asked.append(_comparison(loaded, item, rows))
     study = _study(loaded, asked, device)
     ordered = sorted(trials.values(), key=lambda trial: loaded.applied.seeds.index(trial.seed))
-    other = None if loaded.applied.profile == "full" else ("full", _full_cost(loaded, checked, trials, asked, facts))
+    other = (
+        None
+        if loaded.applied.profile == "full"
+        else ("full", _full_cost(loaded, checked, trials, asked, facts))
+    )
     return Plan(study, ordered, facts, damaged, _notices(study, checked, loaded), other)
 
 
@@ -131,15 +135,20 @@ def _full_cost(
     full = loaded.suite.profiles.get("full")
     if full is not None and full.seeds is not None:
         wanted = full.seeds
-    seeds = wanted if isinstance(wanted, int) else (
-        len(wanted) if isinstance(wanted, list) else wanted.at_most
+    seeds = (
+        wanted
+        if isinstance(wanted, int)
+        else (len(wanted) if isinstance(wanted, list) else wanted.at_most)
     )
     total = 0.0
     for item, comparison in zip(checked, asked, strict=True):
         for row in comparison.rows:
             work = [
-                (facts[fact].metrics["macs"].value or 1) * config["recipe"]["epochs"]
-                * min(config["data"]["train_images"] or 10**9, len(item.opened.dataset.train.images))
+                (facts[fact].metrics["macs"].value or 1)
+                * config["recipe"]["epochs"]
+                * min(
+                    config["data"]["train_images"] or 10**9, len(item.opened.dataset.train.images)
+                )
                 for fact, config in ((row.full_facts, row.full_config), (row.facts, row.config))
             ]
             one = trials[next(iter(row.trials.values()))].seconds
@@ -297,7 +306,7 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
         item.opened.fallback_reason for item in checked if item.opened.fallback_reason
     ):
         names = ", ".join(
-            f"{item.comparison.id} ({item.opened.dataset.title} in place of {item.opened.requested})"
+            f"{item.comparison.id} ({item.opened.dataset.title} for {item.opened.requested})"
             for item in checked
             if item.opened.fallback_reason == reason
         )
@@ -310,7 +319,9 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
                 "training gives wrong answers, so its trained numbers are screening only"
             )
     if len(loaded.applied.seeds) < 5:
-        notices.append(f"{len(loaded.applied.seeds)} seeds: screening only; verdicts need 5 or more")
+        notices.append(
+            f"{len(loaded.applied.seeds)} seeds: screening only; verdicts need 5 or more"
+        )
     if study.dirty:
         notices.append("the code has uncommitted changes: nothing of this run may be cited")
     return notices
@@ -328,7 +339,11 @@ def pick_device(wanted: str | None) -> str:
     Raises:
         SuiteError: the device that is asked for is not there.
     """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if wanted is None:
         return "cuda" if there["cuda"] else "cpu"
     if not there.get(wanted, False):
@@ -344,5 +359,3 @@ def by_row(plan: Plan) -> Iterator[tuple[ComparisonAsked, Row, int, int]]:
     for comparison in plan.study.comparisons:
         for row in comparison.rows:
             yield comparison, row, len(done & set(row.trials.values())), len(row.trials)
-
-

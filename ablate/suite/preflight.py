@@ -104,7 +104,9 @@ def _open(baseline: Variant, cache: dict[str, Opened | DataError]) -> Opened | D
     return cache[key]
 
 
-def _place_of(loaded: Loaded, variant: Variant, loc: Loc, default: Position | str) -> Position | str:
+def _place_of(
+    loaded: Loaded, variant: Variant, loc: Loc, default: Position | str
+) -> Position | str:
     """Return where the file (or the command line) sets a value of a variant's configuration."""
     origin = variant.trained.origin(loc)
     if origin is None:
@@ -124,7 +126,7 @@ def _build(
     built = {}
     complaints: set[str] = set()
     for variant in variants:
-        place = loaded.source.position(variant.at, key=True)
+        place: Position | str = loaded.source.position(variant.at, key=True)
         if variant is variants[0]:
             place = _place_of(loaded, variant, ("network",), place)
         try:
@@ -155,7 +157,9 @@ def _build(
             try:
                 row = _row(variant, kind, baseline, result)
             except match.Unreachable as error:
-                found.append(Problem(place, f"{comparison.id}/{variant.name} at equal {kind.kind}: {error}"))
+                found.append(
+                    Problem(place, f"{comparison.id}/{variant.name} at equal {kind.kind}: {error}")
+                )
                 continue
             full, _, _ = assemble(row.full_config, opened.dataset)
             _add(result.rows, replace(row, structure=networks.difference(base_full, full)))
@@ -228,4 +232,3 @@ def _trace(network: nn.Module, shape: Shape) -> None:
             network(torch.zeros(1, *shape))
     except RuntimeError as error:
         raise ValueError(f"the network does not take {shape} images: {error}") from error
-

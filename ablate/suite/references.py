@@ -13,14 +13,18 @@ def references(form: Form, source: Source, path: Path) -> list[Problem]:
     suite = form.suite
     found: list[tuple[Loc, bool, str]] = []
     if suite.id != path.stem:
-        found.append((("id",), False, f"the id {suite.id!r} and the file's name {path.name} differ"))
+        found.append(
+            (("id",), False, f"the id {suite.id!r} and the file's name {path.name} differ")
+        )
     ids = [comparison.id for comparison in suite.comparisons]
     metrics = catalog.names("metrics")
     for index, comparison in enumerate(suite.comparisons):
         at = form.place("comparisons", index)
         written = dotted.get(source.data, (*at, "variants"))  # also those that were left out
         if comparison.id in ids[:index]:
-            found.append(((*at, "id"), False, f"the id {comparison.id!r} is taken by another comparison"))
+            found.append(
+                ((*at, "id"), False, f"the id {comparison.id!r} is taken by another comparison")
+            )
         if comparison.baseline not in written:
             hint = catalog.suggest(comparison.baseline, written)
             text = f"the baseline {comparison.baseline!r} is no variant of it; {hint}"
@@ -33,7 +37,8 @@ def references(form: Form, source: Source, path: Path) -> list[Problem]:
                 text = f"unknown variant {variant!r}; {catalog.suggest(variant, suite.variants)}"
                 found.append(((*at, "variants", name), False, text))
         if comparison.metric is not None and comparison.metric not in metrics:
-            text = f"unknown metric {comparison.metric!r}; {catalog.suggest(comparison.metric, metrics)}"
+            hint = catalog.suggest(comparison.metric, metrics)
+            text = f"unknown metric {comparison.metric!r}; {hint}"
             found.append(((*at, "metric"), False, text))
         for number, claim in enumerate(comparison.claims):
             here = form.place("comparisons", index, "claims", number)
@@ -64,5 +69,3 @@ def references(form: Form, source: Source, path: Path) -> list[Problem]:
                 text = f"unknown comparison {wanted!r}; {catalog.suggest(wanted, ids)}"
                 found.append((("profiles", name, "comparisons", number), False, text))
     return [Problem(source.position(loc, key=key), text) for loc, key, text in found]
-
-

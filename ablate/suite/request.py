@@ -83,7 +83,9 @@ def apply(request: Request, suite: Suite, default_profile: str) -> Applied:
         try:
             wanted = _Seeds.model_validate({"seeds": _seed_words(wanted)}).seeds
         except (ValidationError, ValueError) as error:
-            text = words(error.errors()[0], ()) if isinstance(error, ValidationError) else str(error)
+            text = (
+                words(error.errors()[0], ()) if isinstance(error, ValidationError) else str(error)
+            )
             problems.append(Problem("command line: seeds", text))
             wanted = 1
     layers.append(Layer("command line", settings))
@@ -111,6 +113,6 @@ def _seed_words(written: Any) -> Any:
         first, dash, last = text.partition("-")
         return list(range(int(first), int(last) + 1)) if dash else int(text)
     except ValueError:
-        raise ValueError(f"{written!r} is neither a count (5), a list (0,3,7) nor a range (0-4)") from None
-
-
+        raise ValueError(
+            f"{written!r} is neither a count (5), a list (0,3,7) nor a range (0-4)"
+        ) from None

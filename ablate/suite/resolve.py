@@ -18,7 +18,7 @@ from ablate import catalog
 from ablate.components import Component, Network, Task, expand
 from ablate.suite import dotted
 from ablate.suite.schema import PARTS, Data, Recipe
-from ablate.suite.source import Loc, Position, Problem, Source
+from ablate.suite.source import Loc, Problem, Source
 
 COMPONENTS: dict[str, type[Component]] = {"task": Task, "data": Data, "network": Network}
 # Of a data component: how much of the data is used, whatever data set it is.
@@ -151,7 +151,9 @@ def _validate(draft: Draft) -> None:
         draft.problems += [(draft.origin(fault.loc), fault) for fault in faults]
     fallback = draft.values["data"].get("fallback")
     if fallback is not None and fallback not in catalog.names("data"):
-        message = f"unknown data set {fallback!r}; {catalog.suggest(fallback, catalog.names('data'))}"
+        message = (
+            f"unknown data set {fallback!r}; {catalog.suggest(fallback, catalog.names('data'))}"
+        )
         fault = Fault(("data", "fallback"), "unknown_name", message)
         draft.problems.append((draft.origin(fault.loc), fault))
 

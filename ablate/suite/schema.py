@@ -86,8 +86,8 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 def _id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise ValueError(
-            f"{text!r} is no id; use lower-case letters, digits and single hyphens, for example s7-quick "
-            "(it becomes a file name, a page anchor and a LaTeX label)"
+            f"{text!r} is no id; use lower-case letters, digits and single hyphens, for example "
+            "s7-quick (it becomes a file name, a page anchor and a LaTeX label)"
         )
     return text
 
@@ -98,8 +98,8 @@ def _path(text: str) -> str:
         from ablate.catalog import suggest
 
         raise ValueError(
-            f"unknown key {steps[0]!r}; {suggest(str(steps[0]), PARTS)} (a setting's path begins with "
-            "task, data, network or recipe)"
+            f"unknown key {steps[0]!r}; {suggest(str(steps[0]), PARTS)} (a setting's path begins "
+            "with task, data, network or recipe)"
         )
     return text
 
@@ -111,10 +111,14 @@ def _percent(value: Any) -> Any:
 
 
 def _match(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else (
-        {"kind": next(iter(value)), "tolerance": next(iter(value.values()))}
-        if isinstance(value, dict) and len(value) == 1 and "kind" not in value
-        else value
+    return (
+        {"kind": value}
+        if isinstance(value, str)
+        else (
+            {"kind": next(iter(value)), "tolerance": next(iter(value.values()))}
+            if isinstance(value, dict) and len(value) == 1 and "kind" not in value
+            else value
+        )
     )
 
 
@@ -156,14 +160,14 @@ SeedList = Annotated[
 
 def _seeds_form(value: Any) -> str:
     if isinstance(value, dict | Until):
-        return "until"
-    return "list" if isinstance(value, list) else "count"
+        return "a rule"
+    return "a list" if isinstance(value, list) else "a count"
 
 
 Seeds = Annotated[
-    Annotated[PositiveInt, Field(le=10_000, strict=True), Tag("count")]
-    | Annotated[SeedList, Tag("list")]
-    | Annotated[Until, Tag("until")],
+    Annotated[PositiveInt, Field(le=10_000, strict=True), Tag("a count")]
+    | Annotated[SeedList, Tag("a list")]
+    | Annotated[Until, Tag("a rule")],
     Discriminator(_seeds_form),
 ]
 
@@ -197,8 +201,8 @@ class Bound(Strict):
 
 # A variant is its difference from the base, written here or named among the suite's variants.
 Variant = Annotated[
-    Annotated[Difference, Tag("difference")] | Annotated[Name, Tag("name")],
-    Discriminator(lambda value: "name" if isinstance(value, str) else "difference"),
+    Annotated[Difference, Tag("a difference")] | Annotated[Name, Tag("a name")],
+    Discriminator(lambda value: "a name" if isinstance(value, str) else "a difference"),
 ]
 
 

@@ -137,7 +137,7 @@ def parse(path: Path, name: str) -> Source:
 
 
 def _forbidden(text: str) -> list[Problem]:
-    """Find tags, anchors, aliases, further documents and deep nesting, without building anything."""
+    """Find tags, anchors, aliases, further documents and deep nesting; builds nothing."""
     problems: list[Problem] = []
     depth = documents = 0
     for event in YAML(typ="safe", pure=True).parse(text):
@@ -153,7 +153,9 @@ def _forbidden(text: str) -> list[Problem]:
         if isinstance(event, DocumentStartEvent):
             documents += 1
             if documents > 1:
-                problems.append(Problem(here, "one file holds one suite; remove what follows `---`"))
+                problems.append(
+                    Problem(here, "one file holds one suite; remove what follows `---`")
+                )
         if isinstance(event, CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

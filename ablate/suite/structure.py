@@ -131,11 +131,10 @@ def _in_file(loc: Loc, data: Any) -> Loc:
     for number, step in enumerate(loc):
         if step == "[key]":
             continue
-        if isinstance(data, dict) and step in data or (
-            isinstance(data, list) and isinstance(step, int) and step < len(data)
-        ):
+        there = range(len(data)) if isinstance(data, list) else data
+        if isinstance(data, dict | list) and step in there:
             found.append(step)
-            data = data[step]  # type: ignore[index]
+            data = dotted.get(data, (step,))
         elif number == len(loc) - 1 and isinstance(data, dict):
             found.append(step)  # a key that is missing
     return tuple(found)
@@ -154,7 +153,7 @@ def _leave_out(data: Any, loc: Loc) -> bool:
             parent = dotted.get(data, loc[:-1])
         except dotted.PathError:
             return True  # left out already with what it was part of
-        present = loc[-1] in parent if isinstance(parent, dict) else len(parent) > loc[-1]
+        present = loc[-1] in (range(len(parent)) if isinstance(parent, list) else parent)
         if len(loc) == 1 and loc[0] in Suite.model_fields and not (present and loc[0] in _OPTIONAL):
             return False
         if present:

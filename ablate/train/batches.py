@@ -5,7 +5,7 @@ are drawn on the CPU from streams of their own (`seeds.py`), so they are equal f
 device and number of trials side by side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,7 @@ def subset(images: int, wanted: int | None, seed: int) -> Tensor | None:
 
 
 def schedules(
-    images: int, batch: int, epochs: int, augment: list[str], pad: int, seed: int
+    images: int, batch: int, epochs: int, augment: Sequence[str], pad: int, seed: int
 ) -> Iterator[Schedule]:
     """Yield one epoch after the other.
 
@@ -126,7 +126,9 @@ def gather(data: Images, order: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
     rows = shift[:, 0, None] + torch.arange(height, device=device)  # (b, h)
     columns = torch.arange(width, device=device).expand(len(order), width)
     columns = torch.where(flip[:, None], width - 1 - columns, columns) + shift[:, 1, None]  # (b, w)
-    pixels = data.images[order[:, None, None], rows[:, :, None], columns[:, None, :]]  # (b, h, w, c)
+    pixels = data.images[
+        order[:, None, None], rows[:, :, None], columns[:, None, :]
+    ]  # (b, h, w, c)
     return normalise(data, pixels)
 
 

@@ -76,7 +76,7 @@ def train(
                 output = network(inputs)
             loss = plan.task.loss(output.float(), target)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
             total += loss.detach()
             for name, score in plan.task.scores(output.detach().float(), target).items():
@@ -102,7 +102,9 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, plan: Plan, data: batches.Images) -> dict[str, np.ndarray[Any, Any]]:
+def evaluate(
+    network: nn.Module, plan: Plan, data: batches.Images
+) -> dict[str, np.ndarray[Any, Any]]:
     """Return the task's scores of every example, each of shape (n,)."""
     network.eval()
     parts: dict[str, list[Tensor]] = {}
@@ -149,8 +151,11 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
                 kinds.add("bias")
             if isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm):
                 kinds.add("norm")
-            if isinstance(module, nn.Conv2d) and name == "weight" and module.groups > 1 and (
-                module.weight.shape[1] == 1
+            if (
+                isinstance(module, nn.Conv2d)
+                and name == "weight"
+                and module.groups > 1
+                and (module.weight.shape[1] == 1)
             ):
                 kinds.add("depthwise")
             (spared if kinds & set(recipe.no_decay) else decayed).append(parameter)

@@ -1,7 +1,7 @@
 """Precision by rule, not by timing: a property of the hardware, so part of a trial's identity.
 
 bf16 on NVIDIA GPUs of compute capability 8.0 and newer and on CPUs with avx512_bf16 or AMX; fp32
-everywhere else. fp16 with loss scaling, for older tensor cores, is not offered: it has not been run.
+everywhere else. fp16 with loss scaling, for older tensor cores, is not offered: it was never run.
 """
 
 import contextlib

@@ -42,4 +42,5 @@ def seconds(config: Mapping[str, Any], dataset: Dataset, precision: str, device:
     trained = min(sizes["train_images"] or 10**9, len(dataset.train.images)) * recipe.epochs
     tested = min(sizes["test_images"] or 10**9, len(dataset.test.images))
     validated = sizes["validation_images"] * recipe.epochs
-    return last.seconds / count * (trained + EVALUATION_SHARE * (tested + validated))
+    work = float(trained + EVALUATION_SHARE * (tested + validated))
+    return last.seconds / count * work

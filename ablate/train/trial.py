@@ -56,7 +56,7 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         recipe = Recipe.model_validate(spec["config"]["recipe"])
         torch.set_num_threads(recipe.threads)
         dataset = _dataset(job)
-        network, task, shape = assemble(spec["config"], dataset)
+        network, task, _ = assemble(spec["config"], dataset)
         networks.initialise(network, spec["seed"])
         plan = Plan(task, recipe, spec["precision"], spec["device"], spec["seed"])
         data, validation, test, clusters = _splits(dataset, spec, plan)
@@ -175,9 +175,9 @@ def _splits(
     statistics = batches.channel_statistics(dataset.train)
     rows = batches.subset(len(dataset.train.images), sizes["train_images"], plan.seed)
     train_data = batches.to_device(dataset.train, rows, pad, statistics, plan.device)
-    validation = dataset.validation and batches.to_device(
-        dataset.validation, None, 0, statistics, plan.device
-    )
+    validation = None
+    if dataset.validation is not None:
+        validation = batches.to_device(dataset.validation, None, 0, statistics, plan.device)
     # A seed that no trial can have: every trial is tested on the same images.
     tested = batches.subset(len(dataset.test.images), sizes["test_images"], seed=-1)
     test = batches.to_device(dataset.test, tested, 0, statistics, plan.device)
