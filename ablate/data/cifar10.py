@@ -95,7 +95,8 @@ def _quiet() -> Iterator[None]:
         contextlib.redirect_stderr(io.StringIO()),
         warnings.catch_warnings(),
     ):
-        # numpy 2.4 on the batches, which were pickled in 2009 with `align=0` in place of False.
+        # numpy 2.4.0 to 2.4.4 on the batches, which were pickled in 2009 with `align=0` for False
+        # (numpy issue 30786).
         warnings.filterwarnings("ignore", category=np.exceptions.VisibleDeprecationWarning)
         # Python 3.12 and 3.13 on torchvision, which unpacks the archive without a `filter`.
         warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -221,10 +221,7 @@ def _read(folder: Path, listing: Listing, size: int | None) -> Dataset:
 
 def _decode(folder: Path, paths: Sequence[str], bytes_each: float, size: int | None) -> Images:
     """Return the images, (n, h, w, 3), or (n, h, w, 1) where all are grey."""
-    first = next(
-        (found for path in paths if isinstance(found := _image(path, size), np.ndarray)), None
-    )
-    shape = (1, 1, 3) if first is None else first.shape
+    shape = (size, size, 3) if size else _first_shape(paths)
     _fits(folder, (len(paths), *shape))
     images = np.zeros((len(paths), *shape), np.uint8)
     other_shapes: dict[int, tuple[int, ...]] = {}  # by position: threads finish in any order
@@ -290,6 +287,15 @@ def _image(path: str, size: int | None) -> Images | str:
         Image.DecompressionBombError,
     ):
         return DAMAGED
+
+
+def _first_shape(paths: Sequence[str]) -> tuple[int, int, int]:
+    """Return (h, w, 3) of the first image that can be read."""
+    for path in paths:
+        found = _image(path, None)
+        if not isinstance(found, str):
+            return *found.shape[:2], 3
+    return 1, 1, 3  # none can be read, as decoding is about to say
 
 
 def _grey(images: Images) -> bool:

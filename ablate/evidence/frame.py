@@ -55,7 +55,8 @@ def load(runs: Path | str = "runs", suite: str | None = None) -> "pandas.DataFra
         data: name of the data set used.
         screening: whether the comparison's trained numbers may not be cited.
         seed: of the trial; missing for facts.
-        split: train, validation or test; missing for facts and for times and rates.
+        split: train, validation or test: the images that the number is about; missing for facts
+            and for the times and rates of an epoch.
         epoch, step: counted from 1; missing for final scores and facts. `step` counts the
             optimizer's.
         metric: its name.
@@ -125,9 +126,8 @@ def _scores(comparison: ComparisonEvidence, trial: Trial) -> Iterator[dict[str, 
     if comparison.measure.name not in final:
         yield {"metric": comparison.measure.name, "unit": comparison.measure.unit, "split": "test"}
     for name, measured in sorted(final.items()):
-        split, metric = split_of(name)
         # The task's scores are taken on the test images, once, after the last epoch.
-        yield {**_measured(metric, measured), "split": split or "test"}
+        yield {**_measured(name, measured), "split": split_of(name)[0] or "test"}
     units = {split_of(name)[1]: measured.unit for name, measured in final.items()}
     for epoch in trial.record.epochs if trial.record else []:
         at = {"epoch": epoch.epoch, "step": epoch.step}

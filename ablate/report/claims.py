@@ -41,7 +41,7 @@ def claims(study: Study, comparison: ComparisonEvidence) -> Table | None:
         title=f"{end(comparison.asked.title)} Claims",
         notes=(_source(study), "The words are the source's own; the line is that of the note."),
         columns=(
-            Column("Line", numeric=False),
+            Column("Line", numeric=False, whole=True),
             Column("Says", numeric=False),
             Column("To be judged as", numeric=False),
             Column("Verdict", numeric=False),

@@ -40,8 +40,7 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
     """Return the table of a comparison: a line for every row, the baseline first."""
     measure = comparison.measure
     rows = contrasts(comparison)
-    names = [name for name in HEADLINES if _known(comparison, name)]
-    networks = _networks(comparison)
+    costs = _costs(comparison)
     unit = difference_unit(measure.unit)
     columns = [
         Column("Variant", numeric=False),
@@ -53,13 +52,12 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
         Column("Test s.e.", unit),
         *(
             Column(_title(comparison, name), _below(comparison, name), group)
-            for group, _ in networks
-            for name in names
+            for group, _, name in costs
         ),
     ]
     lines = tuple(
         Line(
-            tuple(_cells(study, comparison, contrast, names)),
+            tuple(_cells(study, comparison, contrast, costs)),
             _values(study, comparison, contrast),
             reference=contrast.row.is_baseline,
         )
@@ -72,6 +70,7 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
         columns=tuple(columns),
         fields=tuple(lines[0].values),
         lines=lines,
+        screening=tuple(citable.reasons(study, comparison)),
     )
 
 
@@ -118,6 +117,7 @@ def runs(study: Study, comparison: ComparisonEvidence) -> Table:
         ),
         fields=tuple(lines[0].values),
         lines=tuple(lines),
+        screening=tuple(citable.reasons(study, comparison)),
     )
 
 
@@ -184,7 +184,10 @@ def shown(value: object) -> str:
 
 
 def _cells(
-    study: Study, comparison: ComparisonEvidence, contrast: Contrast, names: list[str]
+    study: Study,
+    comparison: ComparisonEvidence,
+    contrast: Contrast,
+    costs: list[tuple[str, str, str]],
 ) -> Iterable[Cell]:
     row, measure = contrast.row, comparison.measure
     places = decimals(measure.margin)
@@ -195,10 +198,9 @@ def _cells(
     yield Cell(number(contrast.mean, places)) if contrast.mean is not None else NONE
     yield Cell(number(contrast.deviation, places + 1)) if contrast.deviation is not None else NONE
     yield from _difference_cells(contrast, measure, places)
-    for _, network in _networks(comparison):
-        for name in names:
-            measured, base = _pair(comparison, row, network, name)
-            yield _fact(measured, base, row.is_baseline, _largest(comparison, name))
+    for _, network, name in costs:
+        measured, base = _pair(comparison, row, network, name)
+        yield _fact(measured, base, row.is_baseline, _largest(comparison, name))
 
 
 def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iterable[Cell]:
@@ -309,7 +311,7 @@ def _notes(
     if any(row.full_differs for row in comparison.rows):
         yield (
             f"{upper_first(measure.title)} is of the network as trained; the full network's costs "
-            "are given beside its own."
+            "are given beside its own, unless they are the same."
         )
     if any(len(c.row.values) < seeds_planned(study, comparison, c.row) for c in rows):
         yield "† fewer seeds than planned."
@@ -332,10 +334,8 @@ def _test_error_note(comparison: ComparisonEvidence, rows: tuple[Contrast, ...])
 
 
 def _standing(study: Study, comparison: ComparisonEvidence) -> Iterable[str]:
-    """Say on what the numbers stand: data, device, whether they may be cited, commit."""
+    """Say on what the numbers stand: data, device, commit."""
     yield f"{end(comparison.data.title)} Trained on {study.device} in {study.precision}."
-    if reasons := citable.reasons(study, comparison):
-        yield f"Screening, not to be cited: {' '.join(reasons)}"
     yield from _code_note(study)
 
 
@@ -352,6 +352,25 @@ def _networks(comparison: ComparisonEvidence) -> list[tuple[str, str]]:
     if any(row.full_differs for row in comparison.rows):
         return [("Full network", "full"), ("Network as trained", "trained")]
     return [("", "full")]
+
+
+def _costs(comparison: ComparisonEvidence) -> list[tuple[str, str, str]]:
+    """Return the columns of facts: heading, network and fact.
+
+    What the trained network has in common with the full one in every row is given once.
+    """
+    names = [
+        name
+        for name in HEADLINES
+        if any(name in row.full or name in row.trained for row in comparison.rows)
+    ]
+    return [
+        (group, network, name)
+        for group, network in _networks(comparison)
+        for name in names
+        if network == "full"
+        or any(row.full.get(name) != row.trained.get(name) for row in comparison.rows)
+    ]
 
 
 def _pair(
@@ -378,10 +397,6 @@ def _fact(
     share = ratio(found, base)
     comparable = found.direction == "lower" and not is_baseline and share is not None and share > 0
     return Cell(text, (fewer_or_more(share),) if comparable and share is not None else ())
-
-
-def _known(comparison: ComparisonEvidence, name: str) -> bool:
-    return any(name in row.full or name in row.trained for row in comparison.rows)
 
 
 def _any(comparison: ComparisonEvidence, name: str) -> Measurement:

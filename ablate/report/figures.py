@@ -187,10 +187,13 @@ def _forest(
     assert centre is not None  # else there is nothing to draw
     drawing = _drawing(5.6, 0.62 * len(rows) + 0.75)
     ax = drawing.subplots()
-    ax.axvspan(-measure.margin, measure.margin, color=palette.band, linewidth=0, zorder=0)
-    ax.axvline(0, color=palette.quiet, linewidth=0.8, zorder=1)
+    margin = measure.margin
     for at, contrast in enumerate(rows):
         colour = _colour(comparison, contrast, palette)
+        # Band and zero line stop short of the words on the line above.
+        strip = (at - 0.13, at + 0.5)
+        ax.fill_betweenx(strip, -margin, margin, color=palette.band, linewidth=0, zorder=0)
+        ax.plot((0, 0), strip, color=palette.quiet, linewidth=0.8, zorder=1)
         shifts = [value - centre for value in contrast.row.values.values()]
         ax.plot(shifts, [at + 0.34] * len(shifts), "|", color=colour, markersize=6, alpha=0.75)
         _words_beside(ax, comparison, contrast, at, colour)

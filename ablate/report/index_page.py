@@ -72,7 +72,7 @@ def index(found: list[Evidence], unreadable: list[str]) -> Index:
             Column("Data", numeric=False),
             Column("Device", numeric=False),
             Column("Profile", numeric=False),
-            Column("Asked", numeric=False),
+            Column("Asked", numeric=False, whole=True),
         ),
         fields=fields,
         lines=tuple(_line(evidence) for evidence in found),
@@ -106,12 +106,20 @@ def _line(evidence: Evidence) -> Line:
         Cell(f"{number(ok)}/{number(planned)}"),
         Cell("partial, screening" if ok < planned else "screening" if screening else "citable"),
         _strongest_cell(evidence, strongest),
-        Cell("; ".join(data)),
+        _data_cell(evidence),
         Cell(f"{study.device}, {study.precision}"),
         Cell(one_line(study.profile)),
         Cell(study.created[:10]),
     )
     return Line(cells, values)
+
+
+def _data_cell(evidence: Evidence) -> Cell:
+    """Name the data of a suite's comparisons, and the training images where they are told."""
+    used = [(c.data.title, c.data.sizes.get("train")) for c in evidence.comparisons]
+    names = "; ".join(dict.fromkeys(one_line(title) for title, _ in used))
+    sizes = dict.fromkeys(number(train) for _, train in used if train)
+    return Cell(names, (f"{', '.join(sizes)} training images",) if sizes else ())
 
 
 Found = tuple[ComparisonEvidence, Contrast]

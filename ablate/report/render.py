@@ -29,6 +29,7 @@ from ablate.study import Study
 SCHEMA = 1  # of manifest.json
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # not allowed in a page
+_GLUE = re.compile(r"(\d) %")  # a number and its sign stay on one line
 
 
 def render(runs: Path, study: Study, reports: Path) -> Path:
@@ -128,7 +129,7 @@ def _html(template: str, **context: object) -> bytes:
 
 def _printable(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup):
-        return _CONTROL.sub("\ufffd", value)
+        return _GLUE.sub("\\1\N{NO-BREAK SPACE}%", _CONTROL.sub("\ufffd", value))
     return value
 
 

@@ -269,7 +269,7 @@ def _failures(evidence: Evidence) -> Iterable[str]:
     told = set()
     for found in evidence.comparisons:
         for row in found.rows:
-            name = f"{found.asked.id}, {row_name(row.asked, row.is_baseline)}"
+            name = f"{found.asked.id}: {row_name(row.asked, row.is_baseline)}"
             for trial in row.having("failed", "diverged", "invalid"):
                 if trial.id in told:
                     continue
@@ -277,10 +277,10 @@ def _failures(evidence: Evidence) -> Iterable[str]:
                 after = f" after {counted(trial.steps, 'step')}" if trial.steps else ""
                 what = "has no value" if trial.outcome == "invalid" else trial.outcome
                 yield (
-                    f"{name}, seed {trial.seed}: {what}{after}: {one_line(trial.reason or '')} "
+                    f"{name}, seed {trial.seed} {what}{after}: {one_line(trial.reason or '')} "
                     f"(trial {trial.id})"
                 )
-            yield from (f"{name}: no facts of the {one_line(lack)}" for lack in row.lacking)
+            yield from (f"{name}, no facts of the {one_line(lack)}" for lack in row.lacking)
     yield from (f"damaged record, counted as missing: {one_line(d)}" for d in evidence.damaged)
 
 

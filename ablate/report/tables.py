@@ -80,6 +80,7 @@ class Column:
     below: str = ""  # unit and direction
     group: str = ""  # a heading over neighbouring columns
     numeric: bool = True
+    whole: bool = False  # its cells stay on one line
 
     @property
     def flat(self) -> str:
@@ -107,6 +108,7 @@ class Table:
     columns: tuple[Column, ...]
     fields: tuple[str, ...]  # of the CSV
     lines: tuple[Line, ...]
+    screening: tuple[str, ...] = ()  # why the numbers may not be cited; () if they may
     number: str = ""  # as printed: "Table s7.1"; given once the page's order is known
 
     @cached_property
@@ -127,7 +129,8 @@ class Table:
     @property
     def caption(self) -> str:
         """The caption as one text."""
-        return " ".join([self.heading, *self.notes, self.data_note])
+        standing = ["Screening, not to be cited.", *self.screening] if self.screening else []
+        return " ".join([self.heading, *standing, *self.notes, self.data_note])
 
     @property
     def data_note(self) -> str:
