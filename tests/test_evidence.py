@@ -1,6 +1,5 @@
 """Evidence: statistics against other implementations and simulation, and what the records show."""
 
-import json
 import math
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate import records
@@ -197,7 +196,7 @@ class Lab:
             epochs=epochs,
             seconds=26.25,
             environment={
-                "python": "3.11.9", "cpu": "Some CPU", "load": final, "packages": {"torch": "2.15.0"}
+                "python": "3.11.9", "cpu": "A CPU", "load": final, "packages": {"torch": "2.15.0"}
             },
             started="2026-11-21T09:00:00+00:00",
             finished="2026-11-21T09:00:26+00:00",
@@ -231,9 +230,9 @@ DROP_IN = [58.4, 59.6, 58.0, 59.1, 58.2]
 EQUAL = [65.2, 64.8, 65.4, 64.3, 65.1]
 
 
-def three_rows(runs: Path, **settings: Any) -> Lab:
+def three_rows(runs: Path, **asked: Any) -> Lab:
     """Return a lab with the comparison of the session: drop-in and at equal parameters."""
-    lab = Lab(runs, settings=settings)
+    lab = Lab(runs, settings=asked)
     lab.compare(
         lab.row("normal", NORMAL, params=82_010, full_params=324_330),  # type: ignore[arg-type]
         lab.row(
@@ -257,3 +256,511 @@ def three_rows(runs: Path, **settings: Any) -> Lab:
         ),
     )
     return lab
+
+
+def two_rows(runs: Path, ours: list[Any], theirs: list[Any], **asked: Any) -> Lab:
+    """Return a lab with one variant against a baseline."""
+    lab = Lab(runs, settings=asked)
+    lab.compare(lab.row("normal", theirs, params=82_010), lab.row("depthwise", ours, params=12_240))
+    return lab
+
+
+def gathered(lab: Lab) -> Any:
+    """Return the evidence of a lab's only comparison."""
+    return collect(lab.runs, lab.ask()).comparisons[0]
+
+
+# --- Welch ----------------------------------------------------------------------------------------
+
+SAMPLES = [
+    ([62.3, 62.9, 61.8], [58.4, 59.6, 58.0, 59.1]),
+    ([0.1, 0.2], [5.0, 5.5, 4.1, 4.4, 9.9, 3.1]),
+    ([1e6, 1e6 + 1, 1e6 - 3], [1e6, 1e6, 1e6 + 2]),
+    ([5.0, 5.0, 5.0], [1.0, 2.0, 4.0]),
+]
+
+
+# scipy warns where one side does not vary; the interval is right all the same.
+@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
+@pytest.mark.parametrize(("ours", "theirs"), SAMPLES)
+def test_interval_equals_scipy_and_statsmodels(ours: list[float], theirs: list[float]) -> None:
+    from scipy import stats
+    from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+
+    found = welch.interval(ours, theirs)
+    assert found is not None
+    expected = stats.ttest_ind(ours, theirs, equal_var=False)
+    assert found.degrees_of_freedom == pytest.approx(expected.df, rel=1e-9)
+    low, high = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
+    compared = CompareMeans(DescrStatsW(ours), DescrStatsW(theirs))
+    low, high = compared.tconfint_diff(usevar="unequal")
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
+    assert found.mean == pytest.approx(np.mean(ours) - np.mean(theirs), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("runs_a_side", "least", "most"), [(3, 0.94, 0.975), (5, 0.94, 0.96), (10, 0.94, 0.96)]
+)
+def test_interval_covers_the_truth_as_often_as_it_says(
+    runs_a_side: int, least: float, most: float
+) -> None:
+    rng = np.random.default_rng(20260101)
+    ours = rng.normal(1.0, 0.7, (6000, runs_a_side)).tolist()
+    theirs = rng.normal(0.0, 0.5, (6000, runs_a_side)).tolist()
+    found = [welch.interval(a, b) for a, b in zip(ours, theirs, strict=True)]
+    covered = np.mean([i is not None and i.low < 1.0 < i.high for i in found])
+    assert least < covered < most
+
+
+def test_no_interval_without_spread() -> None:
+    assert welch.interval([1.0], [1.0, 2.0]) is None
+    assert welch.interval([1.0, 2.0], []) is None
+    assert welch.interval([3.0, 3.0], [1.0, 1.0]) is None
+    tiny = welch.interval([0.0, 1e-200], [0.0, 2e-200])  # squares of these are zero
+    assert tiny is not None
+    assert 1 < tiny.degrees_of_freedom < 2
+
+
+def test_seeds_needed_agree_with_the_noncentral_t() -> None:
+    # Exact sample sizes of Welch's test at 80 % power and 5 %, two-sided, equal spreads.
+    expected = {(0.15, 0.2): 10, (0.15, 0.5): 3, (0.25, 0.2): 26, (0.3, 0.5): 7, (0.5, 0.2): 100,
+                (0.5, 0.5): 17, (0.5, 1.0): 6, (0.7, 0.5): 32}  # fmt: skip
+    for (spread, difference), seeds in expected.items():
+        assert welch.seeds_to_detect(difference, spread, spread) == seeds
+    assert welch.seeds_to_detect(0.5, 0.0, 0.0) is None
+    assert welch.seeds_to_detect(0.0, 1.0, 1.0) is None
+    assert welch.seeds_to_detect(1e-6, 1.0, 1.0) is None
+
+
+def test_detectable_difference_has_the_power_it_says() -> None:
+    # In units of the spread: 3.1 with three runs, 2.0 with five, 1.3 with ten.
+    for runs, expected in ((3, 3.1), (5, 2.0), (8, 1.5), (10, 1.3), (20, 0.9)):
+        assert welch.detectable(1.0, runs, 1.0, runs) == pytest.approx(expected, abs=0.06)
+    size = welch.detectable(0.5, 5, 0.8, 5)
+    rng = np.random.default_rng(7)
+    seen = 0
+    for ours, theirs in zip(
+        rng.normal(size, 0.5, (4000, 5)).tolist(),
+        rng.normal(0, 0.8, (4000, 5)).tolist(),
+        strict=True,
+    ):
+        found = welch.interval(ours, theirs)
+        assert found is not None
+        seen += found.low > 0 or found.high < 0
+    assert 0.77 < seen / 4000 < 0.83
+
+
+def test_detectable_difference_with_a_nan_tail() -> None:
+    assert welch._power(20.0, 4.0) == pytest.approx(1)  # its far tail is too small to compute
+    assert math.isfinite(welch.detectable(1.0, 2, 1.0, 200))
+
+
+# --- test examples --------------------------------------------------------------------------------
+
+
+def test_error_of_independent_examples_is_the_plain_one() -> None:
+    rng = np.random.default_rng(1)
+    ours, theirs = rng.random(500), rng.random(500)
+    plain = np.std(ours - theirs, ddof=1) / math.sqrt(500)
+    assert sampling.standard_error(ours, theirs) == pytest.approx(plain, rel=1e-12)
+    singles = rng.permutation(500) * 7
+    assert sampling.standard_error(ours, theirs, singles) == pytest.approx(plain, rel=1e-12)
+
+
+def test_clustered_error_equals_the_sum_over_pairs() -> None:
+    rng = np.random.default_rng(2)
+    cluster = rng.integers(0, 12, 90)
+    ours, theirs = rng.random(90), rng.random(90)
+    residual = (ours - theirs) - np.mean(ours - theirs)
+    pairs = sum(
+        residual[i] * residual[j] for i in range(90) for j in range(90) if cluster[i] == cluster[j]
+    )
+    groups = len(set(cluster.tolist()))
+    expected = math.sqrt(groups / (groups - 1) * pairs) / 90
+    assert sampling.standard_error(ours, theirs, cluster) == pytest.approx(expected, rel=1e-10)
+    assert sampling.standard_error(ours, theirs, np.zeros(90, dtype=np.int64)) is None
+
+
+def test_clustered_error_is_how_far_the_mean_really_moves() -> None:
+    rng = np.random.default_rng(3)
+    cluster = np.repeat(np.arange(40), 25)
+    moved, errors, naive = [], [], []
+    for _ in range(400):
+        difference = rng.normal(0, 1, 1000) + np.repeat(rng.normal(0, 0.5, 40), 25)
+        moved.append(difference.mean())
+        errors.append(sampling.standard_error(difference, np.zeros(1000), cluster))
+        naive.append(sampling.standard_error(difference, np.zeros(1000)))
+    assert np.mean(errors) == pytest.approx(np.std(moved), rel=0.1)
+    assert np.mean(naive) < 0.6 * np.std(moved)
+
+
+def _examples(values: list[float], n: int, rng: np.random.Generator) -> "np.ndarray[Any, Any]":
+    return np.stack([rng.permutation(np.arange(n) < round(value * n / 100)) for value in values])
+
+
+def test_test_error_of_rows_and_of_the_population(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    lab = Lab(tmp_path)
+    ours, theirs = (
+        _examples([58.0, 59.0, 60.0], 1000, rng),
+        _examples([62.0, 63.0, 64.0], 1000, rng),
+    )
+    lab.compare(
+        lab.row("normal", [62.0, 63.0, 64.0], correct=theirs),
+        lab.row("depthwise", [58.0, 59.0, 60.0], correct=ours),
+    )
+    row = contrast.contrasts(gathered(lab))[1]
+    assert row.test_error is not None
+    difference = 100 * (ours.mean(0) - theirs.mean(0))
+    error = np.std(difference, ddof=1) / math.sqrt(1000)
+    assert row.test_error.value == pytest.approx(error, rel=1e-9)
+    assert (row.test_error.counts, row.test_error.n) == ("examples", 1000)
+    assert row.interval is not None
+    assert row.test_error.population is not None
+    reach = (row.interval.high - row.interval.low) / 2 / row.interval.standard_error
+    both = math.hypot(row.interval.standard_error, error)
+    low, high = row.test_error.population
+    assert (low, high) == pytest.approx((-4 - reach * both, -4 + reach * both), rel=1e-9)
+
+
+@pytest.mark.parametrize("data", [{"clustered": True}, {"fallback_reason": "no CIFAR-10 here"}])
+def test_nothing_is_said_of_a_population_of_stand_ins(tmp_path: Path, data: dict[str, Any]) -> None:
+    rng = np.random.default_rng(5)
+    cluster = np.arange(200) // 10
+    lab = Lab(tmp_path)
+    rows = [
+        lab.row(name, [60.0, 61.0], correct=_examples([60.0, 61.0], 200, rng), cluster=cluster)
+        for name in ("normal", "depthwise")
+    ]
+    lab.compare(*rows, data=data)
+    found = contrast.contrasts(gathered(lab))[1].test_error
+    assert found is not None
+    assert (found.counts, found.n, found.population) == ("clusters", 20, None)
+
+
+def test_examples_that_do_not_average_to_the_metric_are_not_used(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    lab = Lab(tmp_path)
+    lab.compare(
+        lab.row("normal", [60.0, 61.0], correct=_examples([60.0, 61.0], 200, rng)),
+        lab.row("depthwise", [60.0, 61.0], correct=_examples([50.0, 61.0], 200, rng)),
+        lab.row("other", [60.0, 61.0], correct=_examples([60.0, 61.0], 100, rng)),
+        lab.row("without", [60.0, 61.0]),
+    )
+    assert [c.test_error for c in contrast.contrasts(gathered(lab))[1:]] == [None, None, None]
+
+
+# --- effects --------------------------------------------------------------------------------------
+
+
+def _interval(low: float, high: float) -> welch.Interval:
+    return welch.Interval((low + high) / 2, low, high, 1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.6, 2.0, effects.HIGHER),
+        (-2.0, -0.6, effects.LOWER),
+        (-0.4, 0.4, effects.SAME),
+        (0.2, 0.4, effects.SAME),  # surely above zero, and surely too small to matter
+        (0.2, 0.9, effects.UNKNOWN),
+        (-0.9, 0.9, effects.UNKNOWN),
+        (0.5, 0.9, effects.UNKNOWN),  # on the margin is not beyond it
+        (-0.5, 0.0, effects.UNKNOWN),
+    ],
+)
+def test_effect(low: float, high: float, expected: effects.Effect) -> None:
+    assert effects.effect(_interval(low, high), 0.5) == expected
+
+
+def test_effect_without_an_interval_or_a_margin() -> None:
+    assert effects.effect(None, 0.5) == effects.UNKNOWN
+    assert effects.effect(_interval(0.1, 0.2), 0.0) == effects.HIGHER
+    assert effects.effect(_interval(-0.1, 0.2), 0.0) == effects.UNKNOWN
+
+
+def test_whether_an_effect_is_welcome_depends_on_the_metric() -> None:
+    assert effects.gain(effects.LOWER, "higher") == "worse"
+    assert effects.gain(effects.LOWER, "lower") == "better"
+    assert effects.gain(effects.SAME, "higher") == effects.gain(effects.UNKNOWN, "lower") == ""
+
+
+# --- collecting -----------------------------------------------------------------------------------
+
+
+def test_every_outcome_stays_in_its_row(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, [58.0, "failed", "diverged", None], [62.0, 61.0, 63.0, 62.0])
+    study = lab.ask()
+    damaged = study.comparisons[0].rows[0].trials[3]
+    (tmp_path / "trials" / damaged / "record.json").write_text("{", encoding="utf-8")
+    evidence = collect(tmp_path, study)
+    baseline, row = evidence.comparisons[0].rows
+    assert [t.outcome for t in row.trials] == ["ok", "failed", "diverged", "missing"]
+    assert row.values == {0: 58.0}
+    assert row.trials[1].reason == "the loss is not a number"
+    assert baseline.trials[3].outcome == "missing"
+    assert baseline.trials[3].reason == evidence.damaged[0]
+    assert evidence.damaged[0].startswith(f"trials/{damaged}: cannot be read")  # no machine's path
+
+
+def test_a_trial_without_the_metric_is_invalid(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, [58.0, 59.0], [62.0, 61.0])
+    study = lab.ask()
+    row = study.comparisons[0].rows[1]
+    for seed, value in ((0, None), (1, Measurement(value=None, unit="%", title="Accuracy",
+                        direction="higher", detail={"invalid": "an empty test set"}))):  # fmt: skip
+        record = records.read(tmp_path, "trial", row.trials[seed])
+        assert record is not None
+        metrics = {} if value is None else {"accuracy": value}
+        records.write(tmp_path, record.model_copy(update={"metrics": metrics}))
+    trials = collect(tmp_path, study).comparisons[0].rows[1].trials
+    assert [(t.outcome, t.reason) for t in trials] == [
+        ("invalid", "accuracy was not measured"),
+        ("invalid", "an empty test set"),
+    ]
+
+
+def test_facts_that_lack_are_named(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.compare(
+        lab.row("normal", [62.0]), lab.row("depthwise", [58.0], params=900, full_params=12_240)
+    )
+    study = lab.ask()
+    records.set_aside(tmp_path, "fact", study.comparisons[0].rows[1].facts)
+    row = collect(tmp_path, study).comparisons[0].rows[1]
+    assert row.lacking == ("network as trained: not computed yet",)
+    assert row.trained == {}
+    assert row.full["params"].value == 12_240
+
+
+# --- citing and stopping --------------------------------------------------------------------------
+
+
+def test_a_full_study_may_be_cited(tmp_path: Path) -> None:
+    lab = three_rows(tmp_path)
+    study = lab.ask()
+    assert citable.reasons(study, collect(tmp_path, study).comparisons[0]) == []
+
+
+def test_reasons_not_to_cite(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, settings={"dirty": True})
+    lab.compare(
+        lab.row("normal", [60.0, 61.0, 62.0, None, "failed"]),
+        lab.row("depthwise", [60.0, "diverged", 62.0, 61.0, 60.5], steps=40),
+        data={"name": "photos", "fallback_reason": "there is no network."},
+    )
+    study = lab.ask()
+    assert citable.reasons(study, collect(tmp_path, study).comparisons[0]) == [
+        "The data are photos, in place of cifar10: there is no network.",
+        "1 of 10 trials is missing.",
+        "1 trial failed or left no result.",
+        "Fewer than 5 seeds: normal (baseline) has 3 and depthwise (drop-in) has 4.",
+        "Trained for 40 steps; below 450, a difference may be no more than one of learning speed.",
+        "The code held changes that are in no commit.",
+    ]
+
+
+def test_without_a_commit_nothing_is_cited(tmp_path: Path) -> None:
+    study = three_rows(tmp_path, commit=None).ask()
+    assert citable.reasons(study, collect(tmp_path, study).comparisons[0]) == [
+        "No commit is on record, so the code that made the numbers cannot be named."
+    ]
+
+
+def test_too_many_diverged(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, [60.0, 61.0, 62.0, 60.5, 61.5, "diverged", "diverged"], [60.0] * 7)
+    study = lab.ask()
+    assert citable.reasons(study, collect(tmp_path, study).comparisons[0]) == [
+        "Too many trials diverged for a mean over the rest to speak for the row: "
+        "depthwise (drop-in)."
+    ]
+
+
+def _settled(lab: Lab) -> bool:
+    study = lab.ask()
+    found = collect(lab.runs, study).trials()
+    return stop.settled(study, {id: t.record for id, t in found.items() if t.record})
+
+
+@pytest.mark.parametrize(
+    ("until", "ours", "expected"),
+    [
+        (0.8, [58.0, 58.2, 58.4, 58.1, 58.3, None, None], True),
+        (0.2, [58.0, 58.2, 58.4, 58.1, 58.3, None, None], False),
+        (0.8, [58.0, 58.2, 58.4, 58.1, None, None, None], False),  # four seeds
+        (0.8, [58.0, 58.2, 58.4, 58.1, "diverged", None, None], False),
+        (0.8, [58.0, 58.2, 58.4, 58.1, "diverged", 58.3, None], True),
+    ],
+)
+def test_settled(tmp_path: Path, until: float, ours: list[Any], expected: bool) -> None:
+    theirs = [62.0, 62.4, 62.1, 62.3, 62.2, None, None]
+    lab = two_rows(tmp_path, ours, theirs, stop={"until": until, "at_most": 7.0})
+    assert _settled(lab) is expected
+    study = lab.ask()
+    absent = citable.missing(study, collect(tmp_path, study).comparisons[0])
+    assert (absent == 0) is expected  # seeds that are not needed are not missing
+
+
+def test_a_study_with_a_fixed_number_of_seeds_never_stops_early(tmp_path: Path) -> None:
+    assert _settled(two_rows(tmp_path, DROP_IN, NORMAL)) is False
+
+
+# --- sentences ------------------------------------------------------------------------------------
+
+
+def test_the_answer_in_words(tmp_path: Path) -> None:
+    lab = three_rows(tmp_path)
+    assert answer.lines(collect(tmp_path, lab.ask())) == [
+        "Depthwise separable in place of normal: accuracy 3.6 points lower [−4.5, −2.8] with 6.7 "
+        "times fewer parameters (drop-in); 2.7 points higher [2.0, 3.3] at equal parameters.",
+        "  Trained: staged, width 16; CIFAR-10, 10,000 training images; 628 optimizer steps; cpu "
+        "in bf16; 5 seeds a row. Intervals: 95 %, Welch, over seeds.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (
+            [62.2, 62.3, 62.1, 62.2, 62.25],
+            [62.2, 62.3, 62.2, 62.15, 62.25],
+            "accuracy changes by 0.0 points [−0.1, 0.1] with 6.7 times fewer parameters (drop-in): "
+            "no practical difference, within ±0.5.",
+        ),
+        (
+            [61.4, 62.6, 61.0, 62.2, 61.8],
+            [62.2, 62.9, 61.3, 62.0, 62.4],
+            "accuracy changes by −0.4 points [−1.2, 0.5] with 6.7 times fewer parameters "
+            "(drop-in): cannot tell.",
+        ),
+        (
+            [61.4, 61.6, 61.2, 61.5, 61.3],
+            [62.2, 62.0, 61.8, 62.1, 61.9],
+            "accuracy 0.6 points lower [−0.8, −0.4] with 6.7 times fewer parameters (drop-in): "
+            "cannot tell whether by more than 0.5.",
+        ),
+        (
+            [58.0],
+            [62.0],
+            "accuracy changes by −4.0 points with 6.7 times fewer parameters (drop-in): "
+            "cannot tell, from one seed.",
+        ),
+        (
+            [58.0, 58.0],
+            [62.0, 62.0],
+            "accuracy changes by −4.0 points with 6.7 times fewer parameters (drop-in): "
+            "cannot tell, the seeds do not vary.",
+        ),
+        (
+            [None, "diverged"],
+            [62.0, None],
+            "accuracy not known yet with 6.7 times fewer parameters (drop-in), 2 of 4 trials done "
+            "and 1 without a result.",
+        ),
+    ],
+)
+def test_other_answers(tmp_path: Path, ours: list[Any], theirs: list[Any], expected: str) -> None:
+    lab = two_rows(tmp_path, ours, theirs)
+    first = answer.lines(collect(tmp_path, lab.ask()))[0]
+    assert first == f"Depthwise in place of normal: {expected}"
+
+
+def test_an_open_question_says_what_would_settle_it(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, [61.4, 62.6, 61.0, 62.2, 61.8], [62.2, 62.9, 61.3, 62.0, 62.4])
+    row = contrast.contrasts(gathered(lab))[1]
+    said = answer.lines(collect(tmp_path, lab.ask()))[1]
+    spreads = [float(np.std(v, ddof=1)) for v in (list(row.row.values.values()),
+               [62.2, 62.9, 61.3, 62.0, 62.4])]  # fmt: skip
+    seeds = welch.seeds_to_detect(0.5, *spreads)
+    size = welch.detectable(spreads[0], 5, spreads[1], 5)
+    assert said == (
+        f"These seeds would show a difference of {size:.1f} points in 8 of 10 cases; "
+        f"one of 0.5 points takes about {seeds} seeds a row."
+    )
+
+
+def test_networks_are_named_by_their_channels() -> None:
+    stages = [[32, 32], {"layers": [{"channels": 64}, 128]}]
+    assert answer.network({"network": {"family": "staged", "stages": stages}}) == (
+        "staged 32-32 | 64-128"
+    )
+    assert answer.network({"network": {"family": "staged", "width": 43.70}}) == "staged, width 43.7"
+    assert answer.network({}) == "the network below"
+
+
+def test_numbers_as_people_read_them() -> None:
+    assert spelling.number(-0.04, 1) == "0.0"
+    assert spelling.number(-1234.56, 1) == "−1,234.6"
+    assert spelling.signed(0.26, 1) == "+0.3"
+    assert [spelling.decimals(m) for m in (0.5, 1.0, 0.05, 20.0, 0.0)] == [1, 1, 2, 1, 1]
+    assert spelling.quantity(324_330) == "324,330"
+    assert spelling.quantity(46_399_488) == "46.4 M"
+    assert spelling.quantity(6_028_500, largest=48_649_500) == "6.03 M"
+    assert [spelling.fewer_or_more(r) for r in (1 / 8.07, 1.0, 1.0048, 1.95)] == [
+        "8.07× fewer",
+        "the same",
+        "+0.5 %",
+        "1.95× as many",
+    ]
+    assert spelling.listed(["a"]) == "a"
+    assert spelling.listed(["a", "b", "c"]) == "a, b and c"
+    assert spelling.one_line("a\n\tb\x00c\u202ed") == "a b\ufffdc\ufffdd"
+
+
+@given(st.floats(-1e9, 1e9), st.integers(0, 6))
+def test_a_spelled_number_reads_back(value: float, places: int) -> None:
+    text = spelling.number(value, places)
+    assert float(text.replace(",", "").replace("−", "-")) == round(value, places)
+    assert text.strip("0.,") != "−"  # no negative zero
+
+
+# --- the tidy frame -------------------------------------------------------------------------------
+
+
+def test_the_frame_holds_every_number(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, [58.0, "diverged", None], [62.0, 61.0, 63.0])
+    lab.ask()
+    frame = load(tmp_path)
+    assert list(frame.columns) == list(COLUMNS)
+    final = frame[(frame.metric == "accuracy") & frame.epoch.isna()]
+    assert final.groupby("variant").size().to_dict() == {"normal": 3, "depthwise": 3}
+    assert final[final.variant == "depthwise"].status.tolist() == ["ok", "diverged", "missing"]
+    assert final.value.sum() == 58.0 + 62.0 + 61.0 + 63.0
+    assert set(final.split) == {"test"}
+    assert set(final.unit) == {"%"}
+    curve = frame[(frame.split == "validation") & (frame.metric == "accuracy") & (frame.seed == 0)]
+    curve = curve[curve.variant == "depthwise"]
+    assert curve.epoch.tolist() == [1, 2, 3, 4]
+    assert curve.step.tolist() == [157, 314, 471, 628]
+    assert curve.value.tolist() == [34.0, 42.0, 50.0, 58.0]
+    params = frame[(frame.metric == "params") & (frame.network == "full")]
+    assert params.value.tolist() == [82_010, 12_240]
+    assert params.seed.isna().all()
+    assert str(frame.dtypes["seed"]) == str(frame.dtypes["step"]) == "Int64"
+    assert frame.screening.all()
+
+
+def test_the_frame_of_one_suite_and_of_all(tmp_path: Path) -> None:
+    two_rows(tmp_path, [58.0], [62.0], suite="s7", hash="aa").ask()
+    two_rows(tmp_path, [57.0], [61.0], suite="s8-quick", hash="bb").ask()
+    assert set(load(tmp_path).suite) == {"s7", "s8-quick"}
+    assert set(load(str(tmp_path), suite="s8-quick").suite) == {"s8-quick"}
+    with pytest.raises(studies.StudyError, match="no study of the suite 's9'"):
+        load(tmp_path, suite="s9")
+
+
+def test_the_frame_of_nothing_has_the_columns(tmp_path: Path) -> None:
+    frame = load(tmp_path)
+    assert list(frame.columns) == list(COLUMNS)
+    assert len(frame) == 0
+
+
+def test_sentences_need_no_heavy_import() -> None:
+    code = (
+        "import sys, ablate.evidence.answer, ablate.evidence.stop, ablate.evidence.frame\n"
+        "print({'torch', 'pandas', 'scipy', 'matplotlib', 'seaborn'} & sys.modules.keys())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"

@@ -95,7 +95,7 @@ def images(comparison: ComparisonEvidence) -> str:
     data = comparison.data
     if "train" not in data.sizes:
         return data.title
-    return f"{number(data.sizes['train'])} training images ({one_line(data.title)})"
+    return f"{one_line(data.title)}, {number(data.sizes['train'])} training images"
 
 
 def _channels(stage: Any) -> str:

@@ -126,7 +126,7 @@ def collect(runs: Path, study: Study) -> Evidence:
     def row(asked: Row, measure: Measure, is_baseline: bool) -> RowEvidence:
         trials = tuple(
             _trial(seed, id, read("trial", id), measure, damaged.get(id))
-            for seed, id in asked.trials.items()
+            for seed, id in sorted(asked.trials.items())
         )
         lacking: list[str] = []
         trained = full = facts(asked.facts, "network as trained", lacking)

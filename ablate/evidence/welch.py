@@ -43,7 +43,7 @@ def deviation(values: Sequence[float]) -> float | None:
     if len(values) < 2:
         return None
     centre = mean(values)
-    return math.sqrt(math.fsum((v - centre) ** 2 for v in values) / (len(values) - 1))
+    return math.hypot(*(value - centre for value in values)) / math.sqrt(len(values) - 1)
 
 
 def interval(

@@ -44,11 +44,11 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
     unit = difference_unit(measure.unit)
     columns = [
         Column("Variant", numeric=False),
+        Column("Difference", f"{unit} [95 %]"),
+        Column("Effect", numeric=False),
         Column("Seeds", "ok/planned"),
         Column(upper_first(measure.title), f"{measure.unit} {ARROW[measure.direction]}".strip()),
         Column("sd", unit),
-        Column("Difference", f"{unit} [95 %]"),
-        Column("Effect", numeric=False),
         Column("Test s.e.", unit),
         *(
             Column(_title(comparison, name), _below(comparison, name), group)
@@ -192,12 +192,14 @@ def _cells(
     row, measure = contrast.row, comparison.measure
     places = decimals(measure.margin)
     yield Cell(variant_name(row.asked.variant), (_match_line(row),))
+    yield from _difference_cells(contrast, measure, places)
     planned = seeds_planned(study, comparison, row)
     short = "†" if len(row.values) < planned else ""
     yield Cell(f"{len(row.values)}/{planned}{short}")
     yield Cell(number(contrast.mean, places)) if contrast.mean is not None else NONE
     yield Cell(number(contrast.deviation, places + 1)) if contrast.deviation is not None else NONE
-    yield from _difference_cells(contrast, measure, places)
+    error = contrast.test_error
+    yield Cell(number(error.value, places + 1)) if error else NONE
     for _, network, name in costs:
         measured, base = _pair(comparison, row, network, name)
         yield _fact(measured, base, row.is_baseline, _largest(comparison, name))
@@ -205,7 +207,7 @@ def _cells(
 
 def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iterable[Cell]:
     if contrast.row.is_baseline:
-        yield from (Cell("reference", tone="quiet"), NONE, NONE)
+        yield from (Cell("reference", tone="quiet"), NONE)
         return
     if contrast.difference is None:
         yield NONE
@@ -216,8 +218,6 @@ def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iter
     assert contrast.effect is not None  # only a baseline has none
     tone = gain(contrast.effect, measure.direction) or "quiet"
     yield Cell(f"{contrast.effect.symbol} {contrast.effect.words}", tone=tone)
-    error = contrast.test_error
-    yield Cell(number(error.value, places + 1)) if error else NONE
 
 
 def _match_line(row: RowEvidence) -> str:
@@ -335,7 +335,8 @@ def _test_error_note(comparison: ComparisonEvidence, rows: tuple[Contrast, ...])
 
 def _standing(study: Study, comparison: ComparisonEvidence) -> Iterable[str]:
     """Say on what the numbers stand: data, device, commit."""
-    yield f"{end(comparison.data.title)} Trained on {study.device} in {study.precision}."
+    title = one_line(comparison.data.title)
+    yield f"Trained on {title}, on {study.device} in {study.precision}."
     yield from _code_note(study)
 
 

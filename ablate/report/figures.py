@@ -165,7 +165,7 @@ def curves(comparison: ComparisonEvidence) -> Figure:
         title=f"Learning curves. {shown}",
         notes=(
             "One panel a row; thin lines: the seeds that ended well, thick line: their mean, "
-            f"grey: the mean of the baseline, {variant_name(comparison.baseline.asked.variant)}.",
+            f"dashed: the mean of the baseline, {variant_name(comparison.baseline.asked.variant)}.",
         ),
         table=f"{comparison.asked.table}-runs",
         pictures=tuple(pictures),
@@ -322,9 +322,8 @@ def _panel(
     axes = {"x": "epoch", "y": "value", "ax": ax, "legend": False}
     one = {"markevery": 1, "marker": "o"} if _single_epoch(row, score) else {}
     if not row.is_baseline and _points(comparison.baseline, score):
-        seaborn.lineplot(
-            table(comparison.baseline), **axes, errorbar=None, color=palette.quiet, linewidth=1.6
-        )
+        grey = {"color": palette.quiet, "linewidth": 1.6, "linestyle": "--"}
+        seaborn.lineplot(table(comparison.baseline), **axes, errorbar=None, **grey)
     colour = palette.quiet if row.is_baseline else palette.text
     seaborn.lineplot(
         table(row), **axes, units="seed", estimator=None, color=colour, linewidth=0.6, alpha=0.6

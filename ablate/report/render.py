@@ -29,7 +29,8 @@ from ablate.study import Study
 SCHEMA = 1  # of manifest.json
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # not allowed in a page
-_GLUE = re.compile(r"(\d) %")  # a number and its sign stay on one line
+# A number and its sign stay on one line, and so do the two ends of an interval.
+_GLUE = re.compile(r"(?<=\d) (?=%)|(?<=\d,) (?=−?[\d.,]+\])")
 
 
 def render(runs: Path, study: Study, reports: Path) -> Path:
@@ -129,7 +130,7 @@ def _html(template: str, **context: object) -> bytes:
 
 def _printable(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup):
-        return _GLUE.sub("\\1\N{NO-BREAK SPACE}%", _CONTROL.sub("\ufffd", value))
+        return _GLUE.sub("\N{NO-BREAK SPACE}", _CONTROL.sub("\ufffd", value))
     return value
 
 
@@ -186,7 +187,9 @@ def _write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)
         partial.replace(path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too: nothing half written is left
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise records.no_room(error, path) or error from error
+        if isinstance(error, OSError) and (full := records.no_room(error, path)):
+            raise full from error
+        raise

@@ -48,6 +48,7 @@ _LATEX = {
     "\N{DAGGER}": r"\dag{}",
     "\N{MIDDLE DOT}": r"$\cdot$",
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+    "\N{NO-BREAK SPACE}": "~",
     "\N{EM DASH}": "---",
     "\N{EN DASH}": "--",
     "\N{RIGHT SINGLE QUOTATION MARK}": "'",

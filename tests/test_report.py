@@ -1,0 +1,678 @@
+"""Report: the same bytes from the same records, the right numbers, and pages that hold up."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_evidence import DROP_IN, EQUAL, NORMAL, Lab, three_rows, two_rows
+
+from ablate import records
+from ablate import study as studies
+from ablate.records import Measurement
+from ablate.report.render import publish, render, render_index
+from ablate.report.tables import Cell, Column, Line, Table, latex, to_latex, to_markdown
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "col"}
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: every element is closed, in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        assert len(dict(attrs)) == len(attrs), f"an attribute of {tag} is given twice"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert "svg" in self.open or tag in VOID
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def prose(self) -> str:
+        return " ".join(" ".join(self.words).split()).replace("\u00a0", " ")
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+    @property
+    def ids(self) -> list[str]:
+        return [attrs["id"] or "" for _, attrs in self.elements if "id" in attrs]
+
+
+def read(page: Path) -> Page:
+    return Page(page.read_text(encoding="utf-8"))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Return the contents of all files below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study with its page; its folder holds runs/ and reports/."""
+    root = tmp_path_factory.mktemp("made")
+    lab = three_rows(
+        root / "runs",
+        requirements=[{"variant": "normal", "params": {"below": 1_000_000}, "uses": ["gap"]}],
+    )
+    render(root / "runs", lab.ask(), root / "reports")
+    render_index(root / "runs", root / "reports")
+    return root
+
+
+@pytest.fixture(scope="module")
+def suite(made: Path) -> Page:
+    return read(made / "reports" / "s7" / "index.html")
+
+
+# --- the same input, the same bytes ---------------------------------------------------------------
+
+
+def _reversed(value: Any) -> Any:
+    """Return JSON with the keys of every object in the opposite order."""
+    if isinstance(value, dict):
+        return {key: _reversed(value[key]) for key in reversed(value)}
+    return [_reversed(item) for item in value] if isinstance(value, list) else value
+
+
+def test_the_order_of_keys_on_disk_changes_nothing(made: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "elsewhere"
+    shutil.copytree(made / "runs", runs)
+    for path in runs.rglob("*.json"):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(_reversed(stored)), encoding="utf-8")
+    newest = studies.newest(runs, "s7")
+    assert newest is not None
+    render(runs, newest, tmp_path / "reports")
+    render_index(runs, tmp_path / "reports")
+    assert everything(tmp_path / "reports") == everything(made / "reports")
+
+
+def test_another_process_writes_the_same_and_never_loads_torch(made: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ablate import study;"
+        "from ablate.report.render import render, render_index;"
+        f"runs, reports = Path({str(made / 'runs')!r}), Path({str(tmp_path)!r});"
+        "render(runs, study.newest(runs, 's7'), reports); render_index(runs, reports);"
+        "print('torch' in sys.modules)"
+    )
+    # Hashes of strings differ between processes; nothing may depend on them.
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "4711", "PATH": "", "HOME": str(tmp_path / "home")},
+        cwd=Path(__file__).parent.parent,
+    )
+    assert done.stdout.strip() == "False"
+    shutil.rmtree(tmp_path / "home", ignore_errors=True)
+    assert everything(tmp_path) == everything(made / "reports")
+
+
+def test_rendering_again_leaves_other_peoples_files(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "reports", tmp_path / "reports")
+    folder = tmp_path / "reports" / "s7"
+    (folder / "my-notes.txt").write_text("mine", encoding="utf-8")
+    publish(folder, {"index.html": b"<p>", "manifest.json": b'{"files": ["index.html"]}'})
+    assert sorted(everything(folder)) == ["index.html", "manifest.json", "my-notes.txt"]
+
+
+@pytest.mark.parametrize("manifest", ["{", "[]", '{"files": 3}', '{"files": ["../index.html"]}'])
+def test_a_manifest_of_somebody_else_removes_nothing(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "index.html").write_text("home", encoding="utf-8")
+    folder = tmp_path / "s7"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    publish(folder, {"index.html": b"new"})
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == "home"
+
+
+def test_a_full_disk_leaves_the_old_page(made: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    shutil.copytree(made / "reports" / "s7", tmp_path / "s7")
+    before = everything(tmp_path / "s7")
+
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(records.NoRoom):
+        publish(tmp_path / "s7", {"index.html": b"new"})
+    monkeypatch.undo()
+    assert everything(tmp_path / "s7") == before
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def test_the_table_holds_the_numbers(made: Path, suite: Page) -> None:
+    from scipy import stats
+
+    found = rows_of(made / "reports" / "s7" / "tbl-s7-depthwise.csv")
+    for line, values in zip(found, (NORMAL, DROP_IN, EQUAL), strict=True):
+        assert float(line["mean_percent"]) == pytest.approx(np.mean(values), rel=1e-9)
+        assert float(line["sd_points"]) == pytest.approx(np.std(values, ddof=1), rel=1e-9)
+        assert f"{np.mean(values):.1f}" in suite.prose
+    for line, values in zip(found[1:], (DROP_IN, EQUAL), strict=True):
+        test = stats.ttest_ind(values, NORMAL, equal_var=False)
+        low, high = test.confidence_interval(0.95)
+        assert float(line["low_points"]) == pytest.approx(low, rel=1e-9)
+        assert float(line["high_points"]) == pytest.approx(high, rel=1e-9)
+        shown = f"{np.mean(values) - np.mean(NORMAL):+.1f} [{low:.1f}, {high:.1f}]"
+        assert shown.replace("-", "−") in suite.prose
+    assert [line["effect"] for line in found] == ["", "lower", "higher"]
+    assert [line["params_full"] for line in found] == ["324330", "40190", "325000"]
+    assert [line["params_trained"] for line in found] == ["82010", "12240", "82400"]
+    assert found[2]["network.width_trained"] == "43.7"
+    assert found[2]["residual_trained"] == "0.0048"
+    assert found[0]["difference_points"] == ""  # nothing where there is nothing
+    assert {line["screening"] for line in found} == {"false"}
+    assert "8.07× fewer" in suite.prose
+    assert "6.70× fewer" in suite.prose
+
+
+def test_all_runs_and_every_epoch_are_there(made: Path) -> None:
+    import pandas
+
+    folder = made / "reports" / "s7"
+    runs = pandas.read_csv(folder / "tbl-s7-depthwise-runs.csv")
+    assert runs.value_percent.tolist() == NORMAL + DROP_IN + EQUAL
+    assert set(runs.optimizer_steps) == {628}
+    tidy = pandas.read_csv(folder / "runs.csv")
+    assert tidy[tidy.metric == "accuracy"].value.tolist() == NORMAL + DROP_IN + EQUAL
+    curves = pandas.read_csv(folder / "curves.csv")
+    assert len(curves) == 15 * 4 * 5  # trials, epochs, numbers an epoch
+
+
+def test_the_answer_is_the_one_of_the_terminal(made: Path, suite: Page) -> None:
+    from ablate.evidence.answer import lines
+    from ablate.evidence.collect import collect
+
+    newest = studies.newest(made / "runs", "s7")
+    assert newest is not None
+    for line in lines(collect(made / "runs", newest)):
+        assert line.strip() in suite.prose
+
+
+def test_fingerprints_are_of_the_csv(made: Path, suite: Page) -> None:
+    folder = made / "reports" / "s7"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for id, table in manifest["tables"].items():
+        digest = hashlib.sha256((folder / f"{id}.csv").read_bytes()).hexdigest()[:8]
+        assert table["data"] == digest
+        assert f"Data {digest}" in suite.prose
+        assert f"Data {digest}" in (folder / f"{id}.md").read_text(encoding="utf-8")
+        assert f"ablate-s7-{digest}" in (folder / "cite.bib").read_text(encoding="utf-8")
+    assert manifest["files"] == sorted(everything(folder))
+    assert manifest["study"]["id"] == newest_id(made)
+
+
+def newest_id(made: Path) -> str:
+    newest = studies.newest(made / "runs", "s7")
+    assert newest is not None
+    return newest.id
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_ids_are_permanent_and_unique(made: Path, suite: Page) -> None:
+    assert len(set(suite.ids)) == len(suite.ids)
+    for id in (
+        "tbl-s7-depthwise",
+        "tbl-s7-depthwise-runs",
+        "tbl-s7-depthwise-claims",
+        "tbl-s7-requirements",
+    ):
+        assert id in suite.ids
+        for kind in ("csv", "md", "tex"):
+            assert (made / "reports" / "s7" / f"{id}.{kind}").stat().st_size > 0
+    for id in ("fig-s7-depthwise-forest", "fig-s7-depthwise-curves"):
+        assert id in suite.ids
+        for kind in ("svg", "pdf", "png"):
+            assert (made / "reports" / "s7" / f"{id}.{kind}").stat().st_size > 0
+
+
+def test_every_link_leads_somewhere(made: Path) -> None:
+    for path in (made / "reports" / "s7" / "index.html", made / "reports" / "index.html"):
+        page = read(path)
+        for attrs in page.all("a"):
+            target, _, anchor = (attrs["href"] or "").partition("#")
+            other = read(path.parent / target) if target.endswith(".html") else page
+            assert (path.parent / target).exists()
+            assert not anchor or anchor in other.ids
+    for attrs in page.all("use"):
+        assert (attrs["href"] or "").removeprefix("#") in page.ids
+
+
+def test_the_page_asks_for_nothing(suite: Page) -> None:
+    for tag, attrs in suite.elements:
+        assert tag not in ("script", "link", "iframe", "img", "object")
+        assert "src" not in attrs
+        assert not any(name.startswith("on") for name in attrs)
+        assert not (attrs.get("href") or "").startswith(("http:", "https:", "//"))
+    assert "@import" not in suite.text
+    assert not re.search(r"url\((?!#)", suite.text)
+    for name in re.findall(r"url\(#([^)]+)\)", suite.text):
+        assert name in suite.ids
+    assert len(suite.text.encode()) < 300_000
+
+
+def test_the_page_can_be_read_by_all(suite: Page) -> None:
+    assert suite.all("html")[0]["lang"] == "en"
+    assert len(suite.all("h1")) == 1
+    assert suite.text.startswith("<!doctype html>\n<html")
+    assert len(suite.all("caption")) == len(suite.all("table"))
+    assert all("scope" in attrs for attrs in suite.all("th"))
+    for attrs in suite.all("div"):
+        if attrs.get("class") == "scroll":
+            assert attrs["tabindex"] == "0"
+            assert attrs["role"] == "region"
+            assert attrs["aria-labelledby"] in suite.ids
+    for attrs in suite.all("svg"):
+        assert attrs["role"] == "img"
+        for id in (attrs["aria-labelledby"] or "").split():
+            assert id in suite.ids
+    assert suite.text.count("<title id=") == suite.text.count("<desc id=") == 4
+    assert "normal (baseline): 62.3 %, 5 seeds." in suite.prose
+    assert "▼ −3.6 [−4.5, −2.8], lower, 5 seeds." in suite.prose
+
+
+def test_figures_take_the_colours_of_the_page(suite: Page) -> None:
+    drawings = "".join(re.findall(r"<svg.*?</svg>", suite.text, re.DOTALL))
+    assert not re.search("#[0-9a-f]{6}", drawings)
+    assert "var(--better)" in drawings
+    assert "currentColor" in drawings
+    assert "<text" in drawings  # text is text
+    assert "<metadata" not in drawings
+    assert "<style" not in drawings
+
+
+def test_exported_figures_hold_no_text_and_no_date(made: Path) -> None:
+    for path in (made / "reports" / "s7").glob("fig-*.svg"):
+        text = path.read_text(encoding="utf-8")
+        assert "<text" not in text
+        assert "<dc:date>" not in text
+    for path in (made / "reports" / "s7").glob("fig-*.pdf"):
+        assert b"CreationDate" not in path.read_bytes()
+
+
+def test_captions_say_what_the_numbers_are(suite: Page) -> None:
+    captions = dict(
+        re.findall(r'<b id="(tbl-[^"]+)-title">(.*?)</div></caption>', suite.text, re.S)
+    )
+    caption = captions["tbl-s7-depthwise"].replace("\u00a0", " ")
+    for part in (
+        "Table s7.1. Normal or depthwise separable?",  # number and title
+        "Accuracy, % (higher is better) on 10,000 test images",  # metric, unit, direction
+        "over the seeds",  # what n counts, and what varies with it:
+        "A seed decides the initial weights, the order and augmentation of the data",
+        "95 % interval (Welch, over seeds, unpaired",
+        "from the baseline, normal",
+        "margin of ±0.5 points",
+        "Trained on CIFAR-10, on cpu in bf16",
+        "Data ",
+    ):
+        assert part in caption
+    figures = re.findall(r"<figcaption.*?</figcaption>", suite.text, re.DOTALL)
+    assert len(figures) == 2
+    assert "Figure s7.1." in figures[0]
+    assert "95 % interval (Welch, over seeds)" in figures[0].replace("\u00a0", " ")
+    assert "Ticks: the seeds" in figures[0]
+    assert '<a href="#tbl-s7-depthwise">' in figures[0]
+    assert "±" not in re.sub(r"±(?=[\d.]+ points|0\.5)", "", suite.prose)  # never a bare one
+
+
+def test_a_finished_study_has_no_banner(suite: Page) -> None:
+    assert "screening" not in suite.ids
+    assert "15 of 15 trials ok" in suite.prose
+    assert "0 of 15 trials ended without a result." in suite.prose
+    assert "not judged yet: this version judges no claims" in suite.prose
+    assert "A:113" in suite.prose
+    assert "“8 times less parameters”" in suite.prose
+    assert "network.conv: depthwise_separable" in suite.prose
+    assert "+ 6 Conv2d 3x3 depthwise" in suite.prose
+    assert "equal parameters, width 43.7 as trained, +0.5 %" in suite.prose
+    assert "commit 3d688c5bd55e298b3bdbf4b2f81c7ce739778d0b" in suite.prose
+    assert "15 trials in 6.6 minutes of compute, 2026-11-21" in suite.prose
+    assert "digest 0f1e2d3c4b5a" in suite.prose
+    assert "packages.torch 2.15.0" in suite.prose
+
+
+# --- incomplete studies ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study on stand-in data with failed, diverged, missing and short trials."""
+    root = tmp_path_factory.mktemp("broken")
+    lab = Lab(root / "runs", settings={"dirty": True, "source": None, "overrides": ["seeds=3"]})
+    invalid = Measurement(
+        value=None,
+        unit="B",
+        title="Memory",
+        direction="lower",
+        detail={"invalid": "no such counter"},
+    )
+    lab.compare(
+        lab.row("normal", [60.1, 61.0, None], facts={"memory": invalid}),
+        lab.row("depthwise", [55.5, 56.5, "diverged"], steps=40, params=15_000),
+        lab.row("failing", ["failed", "diverged", None]),
+        data={
+            "name": "photos",
+            "title": "Patches of 14 photographs",
+            "fallback_reason": "there is no CIFAR-10 in data/ and no network",
+            "notes": ["texture only"],
+            "clustered": True,
+        },
+        claims=[],
+    )
+    render(root / "runs", lab.ask(), root / "reports")
+    return root / "reports" / "s7"
+
+
+def test_failed_and_missing_trials_stay(broken: Path) -> None:
+    page = read(broken / "index.html")
+    table = rows_of(broken / "tbl-s7-depthwise.csv")
+    assert [(line["n_ok"], line["n_planned"]) for line in table] == [("2", "3")] * 2 + [("0", "3")]
+    assert [line["n_diverged"] for line in table] == ["0", "1", "1"]
+    assert "2/3†" in page.prose
+    assert "0/3†" in page.prose
+    assert "3 of 9 trials ended without a result." in page.prose
+    assert "depthwise (drop-in), seed 2 diverged after 10 steps: the loss is not a" in page.prose
+    assert "failing (drop-in), seed 0 failed" in page.prose
+    assert "invalid" in page.prose
+    assert "no such counter" in page.prose
+    runs = rows_of(broken / "tbl-s7-depthwise-runs.csv")
+    assert len(runs) == 9
+    assert [line["status"] for line in runs][-3:] == ["failed", "diverged", "missing"]
+
+
+def test_stand_in_data_are_told_everywhere(broken: Path) -> None:
+    page = read(broken / "index.html")
+    assert "screening" in page.ids
+    assert "Screening: do not cite the trained numbers of this page." in page.prose
+    reason = (
+        "The data are photos, in place of cifar10: there is no CIFAR-10 in data/ and no network."
+    )
+    assert reason in page.prose
+    assert "The code held changes that are in no commit." in page.prose
+    assert "texture only" in page.prose
+    assert reason in (broken / "tbl-s7-depthwise.md").read_text(encoding="utf-8")
+    assert reason in (broken / "tbl-s7-depthwise.tex").read_text(encoding="utf-8")
+    manifest = json.loads((broken / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["comparisons"]["depthwise"]["screening"] is True
+    assert reason in manifest["comparisons"]["depthwise"]["reasons"]
+    for name in ("tbl-s7-depthwise.csv", "tbl-s7-depthwise-runs.csv", "runs.csv", "curves.csv"):
+        lines = rows_of(broken / name)
+        assert {line["screening"].lower() for line in lines} == {"true"}
+        assert {line["data"] for line in lines} == {"photos"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [([None, None], [None, None]), ([58.0], [62.0]), ([58.0, None], [None, None]),
+     (["failed"], ["diverged"]), ([58.0, 58.0], [58.0, 58.0])],
+)  # fmt: skip
+def test_a_page_at_any_time(tmp_path: Path, ours: list[Any], theirs: list[Any]) -> None:
+    lab = two_rows(tmp_path / "runs", ours, theirs)
+    page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
+    assert {"tbl-s7-depthwise", "fig-s7-depthwise-forest", "fig-s7-depthwise-curves"} < set(
+        page.ids
+    )
+    drawn = any(isinstance(value, float) for value in theirs)
+    assert ("the baseline, normal, has no finished trial" in page.prose) is not drawn
+    assert (tmp_path / "reports/s7/fig-s7-depthwise-forest.svg").exists() is drawn
+    assert "Screening" in page.prose
+    index = read(render_index(tmp_path / "runs", tmp_path / "reports"))
+    assert "cannot tell yet" in index.prose
+
+
+def test_files_that_no_longer_belong_go(tmp_path: Path) -> None:
+    """A trial that is tried again may take a figure with it: the page keeps to what is there."""
+    lab = two_rows(tmp_path / "runs", [58.0], [62.0])
+    study = lab.ask()
+    render(tmp_path / "runs", study, tmp_path / "reports")
+    figure = tmp_path / "reports/s7/fig-s7-depthwise-forest.svg"
+    assert figure.exists()
+    for kind, id in (("trial", row.trials[0]) for row in study.comparisons[0].rows):
+        records.set_aside(tmp_path / "runs", kind, id)  # type: ignore[arg-type]
+    render(tmp_path / "runs", study, tmp_path / "reports")
+    assert not figure.exists()
+
+
+def test_without_epochs_or_facts(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "runs")
+    lab.compare(
+        lab.row("normal", [62.0, 61.0], scores=()), lab.row("other", [58.0, 57.0], scores=())
+    )
+    study = lab.ask()
+    for row in study.comparisons[0].rows:
+        records.set_aside(tmp_path / "runs", "fact", row.facts)
+    page = read(render(tmp_path / "runs", study, tmp_path / "reports"))
+    assert "no finished trial recorded a score per epoch" in page.prose
+    assert "other (drop-in), no facts of the network as trained: not computed yet" in page.prose
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        (("train_accuracy", "train_loss"), "Accuracy on the training images"),
+        (("validation_loss", "train_loss"), "Loss on the validation images"),
+    ],
+)
+def test_curves_show_the_best_score_there_is(
+    tmp_path: Path, scores: tuple[str, ...], expected: str
+) -> None:
+    lab = Lab(tmp_path / "runs")
+    lab.compare(*(lab.row(name, [62.0, 61.0], scores=scores) for name in ("normal", "other")))
+    page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
+    assert f"Learning curves. {expected}" in page.prose
+
+
+# --- the index ------------------------------------------------------------------------------------
+
+
+def test_the_index_lists_every_suite(made: Path) -> None:
+    page = read(made / "reports" / "index.html")
+    assert "Which of the session's design choices earn their cost?" in page.prose
+    assert "▼ accuracy lower −3.6 [−4.5, −2.8] points depthwise separable (drop-in)" in page.prose
+    assert "15/15 citable" in page.prose
+    assert "2026-11-21" in page.prose
+    line = rows_of(made / "reports" / "tbl-index.csv")[0]
+    assert (line["suite"], line["variant"], line["effect"]) == (
+        "s7",
+        "depthwise_separable",
+        "lower",
+    )
+    assert len(page.all("h1")) == 1
+
+
+def test_the_index_of_nothing(tmp_path: Path) -> None:
+    assert "No suite has been run yet." in read(render_index(tmp_path, tmp_path / "reports")).prose
+
+
+def test_a_damaged_study_does_not_hide_the_others(tmp_path: Path) -> None:
+    two_rows(tmp_path, [58.0], [62.0], suite="s7").ask()
+    damaged = two_rows(tmp_path, [58.0], [62.0], suite="s8").ask()
+    (studies.folder(tmp_path, damaged.id) / "study.json").write_text("{", encoding="utf-8")
+    page = read(render_index(tmp_path, tmp_path / "reports"))
+    assert "s7" in page.prose
+    assert f"studies/{damaged.id}/study.json: damaged" in page.prose
+    assert str(tmp_path) not in page.text
+
+
+def test_ids_that_would_leave_the_folder_are_refused(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.compare(lab.row("normal", [1.0]), lab.row("other", [2.0]), table="../../tbl-escape")
+    with pytest.raises(ValueError, match="is no id"):
+        render(tmp_path, lab.ask(), tmp_path / "reports")
+
+
+# --- whatever a suite file may hold ---------------------------------------------------------------
+
+HOSTILE = (
+    "$x_{$中<script>alert(\"1\")</script> & 'q' | _a_ % $x^2$ {b} \\c #1 ~\n[y](z) *s* `t` \x07 é"
+)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("hostile")
+    asked = {
+        "title": HOSTILE,
+        "question": HOSTILE,
+        "source": {"note": HOSTILE, "title": HOSTILE, "url": "javascript:alert(1)"},
+        "profile": HOSTILE,
+        "overrides": [HOSTILE],
+        "requirements": [{"variant": HOSTILE, "uses": [HOSTILE]}],
+    }
+    lab = Lab(root / "runs", settings=asked)
+    lab.compare(
+        lab.row(HOSTILE, [62.0, 61.0, "failed"]),
+        lab.row(
+            f"{HOSTILE}2",
+            [58.0, 57.0, 58.5],
+            changes={HOSTILE: HOSTILE},
+            structure=(HOSTILE,),
+            facts={
+                "more": Measurement(value=1, unit=HOSTILE, title=HOSTILE, direction="none"),
+            },
+        ),
+        title=HOSTILE,
+        claims=[{"note": HOSTILE, "says": HOSTILE, "kind": HOSTILE, "of": HOSTILE}],
+        data={"title": HOSTILE, "name": HOSTILE, "fallback_reason": HOSTILE, "notes": [HOSTILE]},
+    )
+    render(root / "runs", lab.ask(), root / "reports")
+    render_index(root / "runs", root / "reports")
+    return root / "reports"
+
+
+def test_names_do_not_become_markup(hostile: Path) -> None:
+    for path in (hostile / "s7" / "index.html", hostile / "index.html"):
+        page = read(path)
+        assert page.all("script") == []
+        assert "\x07" not in page.text
+        assert "javascript:" not in " ".join(a.get("href") or "" for a in page.all("a"))
+        assert '<script>alert("1")</script>' in page.prose  # shown as what it is
+        assert len(set(page.ids)) == len(page.ids)
+
+
+def test_names_keep_the_columns_of_markdown(hostile: Path) -> None:
+    for path in (hostile / "s7").glob("*.md"):
+        table = path.read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+        bars = [len(re.findall(r"(?<!\\)\|", line.replace("\\\\", ""))) for line in table]
+        assert len(set(bars)) == 1
+        assert "<script" not in path.read_text(encoding="utf-8")
+
+
+def test_names_come_back_from_csv(hostile: Path) -> None:
+    lines = rows_of(hostile / "s7" / "tbl-s7-depthwise.csv")
+    assert [line["variant"] for line in lines] == [HOSTILE, f"{HOSTILE}2"]
+    assert json.loads(lines[1]["changes"]) == {HOSTILE: HOSTILE}
+    assert rows_of(hostile / "s7" / "tbl-s7-depthwise-claims.csv")[0]["says"] == HOSTILE
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles(hostile: Path, made: Path, tmp_path: Path) -> None:
+    files = [*(hostile / "s7").glob("*.tex"), *(made / "reports" / "s7").glob("*.tex")]
+    for at, path in enumerate(files):
+        shutil.copy(path, tmp_path / f"{at}.tex")
+    inputs = "\n".join(rf"\input{{{at}}}\clearpage" for at in range(len(files)))
+    (tmp_path / "all.tex").write_text(
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\n"
+        f"\\begin{{document}}\n\\listoftables\n{inputs}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    for _ in range(2):  # the second run reads the list of tables
+        done = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        assert done.returncode == 0, done.stdout[-2000:]
+    for name in ("tbl-s7-depthwise", "tbl-s7-depthwise-runs"):
+        assert rf"\newlabel{{{name}}}" in (tmp_path / "all.aux").read_text(encoding="utf-8")
+
+
+@given(st.text())
+def test_latex_holds_no_command_of_the_text(text: str) -> None:
+    written = latex(text)
+    assert all(ord(c) < 0x180 for c in written)
+    plain = re.sub(r"\\[{}$&#%_]|\\[a-z]+(\{\})?|\$\\?[-a-z]+(\{\})?\$", "", written)
+    plain = re.sub(r"\\[a-z]+\{\}|\$[^$]*\$", "", plain)
+    assert not set(plain) & set("\\$&#%_^|<>")
+    assert plain.replace("{[}", "").replace("{]}", "").count("{") == 0
+
+
+def test_a_table_in_every_form() -> None:
+    table = Table(
+        id="tbl-x",
+        title="Two things",
+        notes=("A note.",),
+        columns=(Column("Name", numeric=False), Column("Δ", "points", "Group")),
+        fields=("name", "difference_points", "ok", "nothing"),
+        lines=(
+            Line(
+                (Cell("a|b"), Cell("−1.5 [−2.0, −1.0]", ("≈ same",))),
+                {"name": 'a|"b"', "difference_points": -1.5, "ok": True, "nothing": None},
+            ),
+        ),
+        number="Table x.1",
+        screening=("Too few seeds.",),
+    )
+    assert table.csv == 'name,difference_points,ok,nothing\n"a|""b""",-1.5,true,\n'
+    head, rule, line, _, caption, _ = to_markdown(table).split("\n")
+    assert [cell.strip() for cell in head.split("|")] == ["", "Name", "Δ, points (Group)", ""]
+    assert (rule[1], rule[-2]) == (":", ":")  # to the left, to the right
+    assert [cell.strip() for cell in re.split(r"(?<!\\)\|", line)] == [
+        "",
+        r"a\|b",
+        r"−1.5 \[−2.0, −1.0\] (≈ same)",
+        "",
+    ]
+    assert caption == (
+        "Table x.1. Two things. Screening, not to be cited. Too few seeds. A note. "
+        f"Data {table.fingerprint}."
+    )
+    assert r"\label{tbl-x}" in to_latex(table)
+    assert r"a\textbar{}b & $-$1.5 {[}$-$2.0, $-$1.0{]} ($\approx$ same) \\" in to_latex(table)
+    assert table.groups == [("", 1), ("Group", 1)]
