@@ -6,4 +6,19 @@ trials and facts, an executor (`execute/`) turns them into records (`records.py`
 statistics over records (`evidence/`) become pages (`report/`).
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas
+
 __version__ = "0.1.0"
+
+
+def load(suite: str | None = None, runs: str = "runs") -> "pandas.DataFrame":
+    """Return every number of the newest study of a suite (default: of all) as one tidy table.
+
+    The columns are an interface; `ablate.evidence.frame` describes them.
+    """
+    from ablate.evidence import frame  # pandas is loaded only where it is needed
+
+    return frame.load(runs, suite)

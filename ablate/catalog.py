@@ -25,6 +25,12 @@ from pydantic import BaseModel, ConfigDict, create_model
 PACKAGE = Path(__file__).parent
 # What builds an entry from its options, and the keyword-only parameters of which are those options.
 BUILDER = {"data": "load"}
+# What a file of a room must define, if not only a builder.
+DEFINES = {
+    "execute": ["run"],
+    "metrics": ["TITLE", "UNIT", "DIRECTION", "KIND", "measure"],
+    "tasks": ["PRIMARY", "MARGIN", "build"],
+}
 
 _plugins: dict[tuple[str, str], Path] = {}
 
@@ -34,7 +40,7 @@ class UnknownName(LookupError):
 
 
 class PluginError(ValueError):
-    """A plugin file that cannot be used."""
+    """A plugin file that cannot be used; the message says why and what to do instead."""
 
 
 def rooms() -> list[str]:
@@ -81,6 +87,7 @@ def load(room: str, name: str) -> ModuleType:
 
     Raises:
         UnknownName: there is no such entry.
+        PluginError: it is a plugin that cannot be imported.
     """
     path = path_of(room, name)
     if (room, name) not in _plugins:
@@ -94,9 +101,12 @@ def load(room: str, name: str) -> ModuleType:
         sys.modules[module_name] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except BaseException as error:
             del sys.modules[module_name]
-            raise
+            if not isinstance(error, Exception):
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(f"the plugin {path.name} cannot be imported: {reason}") from error
     return sys.modules[module_name]
 
 
@@ -112,14 +122,21 @@ def options(room: str, name: str) -> type[BaseModel]:
 
     Parameters before the `*` are what the caller gives (channels, a stride); those after it are
     what a suite file may set.
+
+    Raises:
+        UnknownName: there is no such entry.
+        PluginError: it is a plugin without a builder, or an option of its builder has no type.
     """
-    builder = getattr(load(room, name), BUILDER.get(room, "build"))
+    builder = _defined(room, name, BUILDER.get(room, "build"))
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(builder, eval_str=True).parameters.values():
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            if parameter.annotation is inspect.Parameter.empty:
+                where = f"the plugin {path_of(room, name).name}: the option {parameter.name!r}"
+                raise PluginError(f"{where} has no type; write {parameter.name}: int, for example")
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[parameter.name] = (parameter.annotation, default)
-    config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
     return create_model(f"{name} options", __config__=config, **fields)
 
 
@@ -144,8 +161,14 @@ def plug(path: Path) -> tuple[str, str]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise PluginError(f"cannot read the plugin {path}: {error.strerror}") from error
-    except (SyntaxError, UnicodeDecodeError) as error:
+        raise PluginError(
+            f"cannot read the plugin {path}: {error.strerror}; "
+            "plugins are looked for from the suite's folder on"
+        ) from error
+    except SyntaxError as error:
+        where = f"line {error.lineno}: {error.msg}"
+        raise PluginError(f"the plugin {path} is not valid Python: {where}") from error
+    except ValueError as error:  # bytes that are no text
         raise PluginError(f"the plugin {path} is not valid Python: {error}") from error
     room = next(
         (
@@ -157,16 +180,44 @@ def plug(path: Path) -> tuple[str, str]:
         ),
         None,
     )
-    if not isinstance(room, str) or not (PACKAGE / room).is_dir():
+    if not isinstance(room, str):
         raise PluginError(
             f"the plugin {path} does not say where it belongs; "
             'write for example ROOM = "blocks/conv"'
         )
+    if room not in rooms():
+        raise PluginError(
+            f"the plugin {path} belongs to ROOM = {room!r}, which there is not; "
+            f"{suggest(room, rooms())}"
+        )
     key = (room, path.stem)
     if path.stem in names(room) and _plugins.get(key) != path.resolve():
-        raise PluginError(f"the plugin {path} takes a name that exists: {noun(room)} {path.stem!r}")
+        raise PluginError(
+            f"the plugin {path} takes a name that exists, {noun(room)} {path.stem!r}; "
+            "give the file another name"
+        )
     _plugins[key] = path.resolve()
     return key
+
+
+def hold_to_contract(room: str, name: str) -> None:
+    """Import an entry and see that it defines what files of its room do.
+
+    Raises:
+        PluginError: it cannot be imported or does not.
+    """
+    for word in DEFINES.get(room, [BUILDER.get(room, "build")]):
+        _defined(room, name, word)
+    if room not in DEFINES or "build" in DEFINES[room]:
+        options(room, name)
+
+
+def _defined(room: str, name: str, word: str) -> Any:
+    found = getattr(load(room, name), word, None)
+    if found is None:
+        path = path_of(room, name)
+        raise PluginError(f"the plugin {path.name} defines no {word!r}, as files of {room} do")
+    return found
 
 
 def digest(path: Path) -> str:
@@ -179,6 +230,11 @@ def noun(room: str) -> str:
     words = {"data": "data set", "networks": "network family", "execute": "executor"}
     role = room.removeprefix("blocks/")
     return f"{role} block" if role != room else words.get(room, room.removesuffix("s"))
+
+
+def alike(name: str, others: Iterable[str]) -> bool:
+    """Whether one of the others is probably a misspelling of the name."""
+    return bool(difflib.get_close_matches(name, list(others), n=1))
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 import click
 
+from ablate import __version__
+
 
 class Exit(IntEnum):
     """What the exit codes mean."""
@@ -27,7 +29,7 @@ class Exit(IntEnum):
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ablate-bench", prog_name="ablate")
+@click.version_option(__version__, prog_name="ablate")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Settle arguments about convolutional networks: matched ablations, honest verdicts.
@@ -223,11 +225,11 @@ def main() -> NoReturn:
 
 def _is_users(error: Exception) -> bool:
     """Whether an error says what to do about the request, the suite, the data or the disk."""
-    from ablate.records import NoRoom
+    from ablate.records import NewerRecord, NoRoom
     from ablate.study import StudyError
     from ablate.suite.source import SuiteError
 
-    kinds: list[type[Exception]] = [NoRoom, StudyError, SuiteError]
+    kinds: list[type[Exception]] = [NewerRecord, NoRoom, StudyError, SuiteError]
     if "ablate.data" in sys.modules:
         kinds.append(sys.modules["ablate.data"].DataError)
     return isinstance(error, tuple(kinds))

@@ -1,7 +1,9 @@
 """What the commands of the command line do. Imported only when one of them runs."""
 
+import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,13 +51,18 @@ def run(
     """Plan, train what is missing, report; return the exit code."""
     from ablate import run as running
 
+    known = catalog.names("execute")
+    if executor and executor not in known:
+        message = f"unknown executor {executor!r}; {catalog.suggest(executor, known)}"
+        raise SuiteError("", "", [Problem("--executor", message)])
+    _workers(jobs, "cpu", 0)  # what is no number is refused before anything is built
+    _end_politely()
     plan, workers = _plan(asked, device, runs, jobs)
     _print_plan(plan, workers, talk)
     if dry_run:
         return Exit.OK
     chosen = study.ask(runs, plan.study)
     name = executor or ("processes" if workers > 1 else "inline")
-    catalog.path_of("execute", name)
     try:
         with display(plan, workers, talk) as shown:
 
@@ -66,8 +73,11 @@ def run(
                 plan, runs, name, workers, show, lambda: _render(runs, reports, chosen)
             )
     except KeyboardInterrupt:
+        with contextlib.suppress(OSError):  # perhaps it is the terminal that went away
+            talk.print(
+                "\ninterrupted; every finished trial is kept, running the same again goes on"
+            )
         page = _render(runs, reports, chosen)
-        talk.print("\ninterrupted; every finished trial is kept, running the same again goes on")
         talk.print(f"the report of what there is: {page}")
         return Exit.INTERRUPTED
     page = _render(runs, reports, chosen)
@@ -121,6 +131,13 @@ def report(suites: Sequence[str], runs: Path, reports: Path) -> None:
         print(_render(runs, reports, newest))
 
 
+def _end_politely() -> None:
+    """Let `kill` and a terminal that is closed do what Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has the latter ignored
+            signal.signal(number, signal.default_int_handler)
+
+
 def _load(asked: Request, device: str | None) -> Loaded:
     profile = "full" if planning.pick_device(device or None) == "cuda" else "quick"
     return load(asked, profile)
@@ -138,10 +155,10 @@ def _workers(jobs: str, device: str, trials: int) -> int:
     if jobs == "auto":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return max(1, min((cores or 1) if device == "cpu" else 1, trials))
-    if not jobs.isdigit() or jobs == "0":
+    if not jobs.isdecimal() or int(jobs) == 0:
         message = f"{jobs!r} is neither a number of 1 or more nor auto"
         raise SuiteError("", "", [Problem("--jobs", message)])
-    return int(jobs)
+    return max(1, min(int(jobs), trials))
 
 
 def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:

@@ -8,6 +8,7 @@ returns the canonical form: a plain dict with the name first and every option sp
 An entry's builder declares a nested component by its type (`conv: Conv = NORMAL`).
 """
 
+import json
 import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, Union, cast, get_args, get_origin
@@ -22,6 +23,53 @@ Problem = tuple[Loc, str, str]  # where, pydantic's error type or "unknown_name"
 
 _EXPAND = object()  # the validation context under which components are checked against the catalog
 
+# Pydantic's types of errors in plain words; in braces what its error knows.
+_PLAIN = {
+    "dict_type": "should be a mapping",
+    "finite_number": "should be a finite number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "greater_than_equal": "should be at least {ge:g}",
+    "int_from_float": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "less_than_equal": "should be at most {le:g}",
+    "list_type": "should be a list",
+    "model_type": "should be a mapping",
+    "string_too_long": "should have at most {max_length} characters",
+    "string_type": "should be text",
+    "too_short": "should have at least {min_length} item",
+}
+
+
+def plain(error: Any) -> tuple[str, str]:
+    """Return one of pydantic's errors in words: what there should be, and `, not 3` or nothing.
+
+    Args:
+        error: an item of `ValidationError.errors()`.
+    """
+    context = error.get("ctx", {})
+    if "said" in context:  # by `_refusal`, in words already
+        return str(error["msg"]), ""
+    if error["type"] == "value_error":  # a validator's own words, without pydantic's prefix
+        return str(context["error"]), ""
+    if error["type"] in _PLAIN:
+        words = _PLAIN[error["type"]].format(**context)
+        words += "s" if context.get("min_length", 1) > 1 else ""
+    else:
+        words = str(error["msg"]).replace("Input should be", "should be", 1)
+    value = error["input"]
+    if value is None or isinstance(value, str | int | float):
+        shown = repr(value) if isinstance(value, str) else json.dumps(value)
+        if value is None:
+            empty = {"dict_type": "{}", "list_type": "[]"}.get(error["type"])
+            return words, ", not nothing" + (f"; write {empty} for an empty one" if empty else "")
+        quoted = f'; put it in quotes: "{shown}"' if error["type"] == "string_type" else ""
+        return words, f", not {shown}{quoted}"
+    if isinstance(value, list | dict) and error["type"].endswith("_type"):
+        return words, f", not a {'list' if isinstance(value, list) else 'mapping'}"
+    return words, ""
+
 
 def name_of(component: "Component") -> str:
     """Return the name of the entry that a component stands for."""
@@ -29,9 +77,22 @@ def name_of(component: "Component") -> str:
     return name
 
 
-def build(component: "Component", *context: Any) -> Any:
-    """Build what a component stands for: `catalog.build` with the component's room and options."""
-    return catalog.build(component.room, component.model_dump(), component.key, *context)
+def options_of(component: "Component") -> dict[str, Any]:
+    """Return a component's options, validated, as its entry's functions take them."""
+    chosen = catalog.options(component.room, name_of(component)).model_validate(_extras(component))
+    return {field: getattr(chosen, field) for field in type(chosen).model_fields}
+
+
+def build(component: "Component", *context: Any, **given: Any) -> Any:
+    """Build what a component stands for.
+
+    Args:
+        context: what its builder is given besides options.
+        given: options that the caller decides, in the place of the component's own and free of the
+            limits that those have.
+    """
+    builder = catalog.load(component.room, name_of(component)).build
+    return builder(*context, **(options_of(component) | given))
 
 
 def expand(component: "Component", loc: Loc = ()) -> tuple[dict[str, Any], list[Problem]]:
@@ -59,7 +120,7 @@ def _canonical(component: "Component") -> dict[str, Any]:
     name = name_of(component)
     try:
         options = catalog.options(component.room, name)
-    except catalog.UnknownName as error:
+    except (catalog.UnknownName, catalog.PluginError) as error:
         raise _refusal(name, [((component.key,), "unknown_name", str(error))]) from None
     entry = f"{catalog.noun(component.room)} {name!r}"
     try:
@@ -100,7 +161,9 @@ def _refusal(title: str, problems: Sequence[Problem]) -> ValidationError:
     return ValidationError.from_exception_data(
         title,
         [
-            InitErrorDetails(type=PydanticCustomError(kind, message), loc=loc, input=None)
+            InitErrorDetails(
+                type=PydanticCustomError(kind, message, {"said": True}), loc=loc, input=None
+            )
             for loc, kind, message in problems
         ],
     )
@@ -108,13 +171,17 @@ def _refusal(title: str, problems: Sequence[Problem]) -> ValidationError:
 
 def _readable(error: ValidationError, options: type[BaseModel], entry: str) -> list[Problem]:
     """Return pydantic's errors on an entry's options with places and messages for people."""
-    found: dict[Loc, tuple[str, list[str]]] = {}
-    for item in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    unknown: dict[Loc, list[str]] = {}
+    for item in errors:
+        if item["type"] == "extra_forbidden":
+            loc, _ = _place(item["loc"], options)
+            unknown.setdefault(loc[:-1], []).append(str(loc[-1]))
+    found: dict[Loc, tuple[str, str, list[str]]] = {}
+    for item in errors:
         loc, owners = _place(item["loc"], options)
-        message = item["msg"]
-        if isinstance(item.get("ctx", {}).get("error"), ValueError):
-            message = str(item["ctx"]["error"])  # its own text, without pydantic's prefix
-        elif owners and item["type"] in ("extra_forbidden", "missing"):
+        message, end = plain(item)
+        if owners and item["type"] in ("extra_forbidden", "missing"):
             option = loc[-1]
             at_top = len(loc) == 1
             owner = entry if at_top else f"a {owners[0].__name__.lower()}"
@@ -124,11 +191,14 @@ def _readable(error: ValidationError, options: type[BaseModel], entry: str) -> l
                 known = sorted({field for owner in owners for field in owner.model_fields})
                 no = "no option" if at_top else "no"
                 message = f"{owner} has {no} {option!r}; {catalog.suggest(str(option), known)}"
+            end = ""
+            if item["type"] == "missing" and catalog.alike(str(option), unknown.get(loc[:-1], [])):
+                continue  # it is there under a misspelt name, which is said
         # Several errors at one place are the members of a union, each with its own complaint.
-        messages = found.setdefault(loc, (item["type"], []))[1]
+        messages = found.setdefault(loc, (item["type"], end, []))[2]
         if message not in messages:
             messages.append(message)
-    return [(loc, kind, " or ".join(messages)) for loc, (kind, messages) in found.items()]
+    return [(loc, kind, " or ".join(said) + end) for loc, (kind, end, said) in found.items()]
 
 
 def _place(loc: Loc, model: type[BaseModel]) -> tuple[Loc, list[type[BaseModel]]]:
@@ -210,6 +280,13 @@ class Down(Component):
     """A block that halves the resolution."""
 
     room = "blocks/down"
+    kind: str
+
+
+class Merge(Component):
+    """How what went around some layers joins what came through them."""
+
+    room = "blocks/merge"
     kind: str
 
 

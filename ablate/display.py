@@ -5,7 +5,7 @@ All of it goes to standard error; standard output holds the results.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -39,7 +39,11 @@ class Display:
         self.suite = progress.add_task(plan.study.suite, total=self.total) if progress else None
 
     def show(self, trial: TrialPlan, event: Event) -> None:
-        """Show one event."""
+        """Show one event. A terminal that has gone away is no reason to end the run."""
+        with suppress(OSError):
+            self._show(trial, event)
+
+    def _show(self, trial: TrialPlan, event: Event) -> None:
         if isinstance(event, Started):
             self.running[trial.id] = time.monotonic()
             if self.progress:

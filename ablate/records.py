@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -31,14 +32,22 @@ Kind = Literal["trial", "fact"]
 Status = Literal["ok", "failed", "diverged"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LEFTOVER = 3600  # seconds after which what was not finished has no writer any more
 
 
 class DamagedRecord(ValueError):
     """A record that cannot be read; the message names its directory and what is wrong."""
 
 
+class NewerRecord(DamagedRecord):
+    """A sound record of a newer version of ablate: not to be read, nor to be made again."""
+
+
 class NoRoom(OSError):
     """The disk (or the quota) is full; what was written before is intact."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)  # the message says it all; no "[Errno 28]" before it
 
 
 class Measurement(BaseModel):
@@ -94,7 +103,8 @@ class Record(BaseModel):
         path = None if self._folder is None else self._folder / "arrays.npz"
         if path is None or not path.exists():
             return {}
-        with np.load(path, allow_pickle=False) as stored:
+        # numpy leaves a file open that it cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
 
 
@@ -157,9 +167,11 @@ def write(
         else:
             partial.rename(target)
         _sync(target.parent)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too: nothing half written is left
         shutil.rmtree(partial, ignore_errors=True)
-        raise no_room(error, target) or error from error
+        if isinstance(error, OSError) and (full := no_room(error, target)):
+            raise full from error
+        raise
     return target
 
 
@@ -175,9 +187,12 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
         _sync(partial)
         partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise no_room(error, path) or error from error
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError) and (full := no_room(error, path)):
+            raise full from error
+        raise
 
 
 def read(runs: Path, kind: Kind, id: str) -> Record | None:
@@ -185,31 +200,31 @@ def read(runs: Path, kind: Kind, id: str) -> Record | None:
 
     Raises:
         DamagedRecord: it is there but cannot be read.
+        NewerRecord: it is there and of a newer version.
     """
     path = folder(runs, kind, id)
     if not path.exists():
         return None
     try:
         stored = json.loads((path / "record.json").read_text(encoding="utf-8"))
-        if isinstance(stored, dict) and stored.get("schema_version", 0) > SCHEMA:
-            raise DamagedRecord(
-                f"{path}: written by a newer version of ablate (schema "
-                f"{stored['schema_version']}, this one reads up to {SCHEMA})"
-            )
-        record = Record.model_validate(stored)
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # not there, no UTF-8, no JSON
         raise DamagedRecord(f"{path}: cannot be read: {error}") from error
+    if newer := is_newer(stored, SCHEMA):
+        raise NewerRecord(f"{path}: {newer}")
+    try:
+        record = Record.model_validate(stored)
+        actual = identity(record.spec)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "record.json"
         raise DamagedRecord(f"{path}: {where}: {first['msg']}") from error
-    if identity(record.spec) != id or record.id != id:
-        raise DamagedRecord(f"{path}: its contents belong to another id ({identity(record.spec)})")
+    except ValueError as error:  # a number that JSON does not have
+        raise DamagedRecord(f"{path}: spec: {error}") from error
+    if actual != id or record.id != id:
+        raise DamagedRecord(f"{path}: its contents belong to another id ({actual})")
     record._folder = path
     try:
         _ = record.arrays  # a truncated archive is found here, not in the middle of a report
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError) as error:
-        raise DamagedRecord(f"{path}: arrays.npz cannot be read: {error}") from error
     except Exception as error:  # zipfile and zlib have error types of their own
         raise DamagedRecord(f"{path}: arrays.npz cannot be read: {error}") from error
     return record
@@ -225,9 +240,25 @@ def set_aside(runs: Path, kind: Kind, id: str) -> Path:
 
 
 def sweep(runs: Path) -> None:
-    """Remove what writers that were killed left behind under a temporary name."""
+    """Remove what writers that were killed left behind under a temporary name.
+
+    What is younger than an hour stays: another run may be writing it at this moment.
+    """
     for path in _leftovers(runs):
-        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFTOVER:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def is_newer(stored: Any, schema: int) -> str | None:
+    """Return what to say of a stored file of a schema above `schema`, None for any other."""
+    version = stored.get("schema_version") if isinstance(stored, dict) else None
+    if not isinstance(version, int) or version <= schema:
+        return None
+    return (
+        f"written by a newer version of ablate (schema {version}, this one reads up to {schema}); "
+        "update ablate to read it"
+    )
 
 
 def no_room(error: OSError, path: Path) -> NoRoom | None:
@@ -242,9 +273,8 @@ def no_room(error: OSError, path: Path) -> NoRoom | None:
 
 
 def _leftovers(runs: Path) -> Iterator[Path]:
-    for kind in ("trials", "facts"):
-        with contextlib.suppress(FileNotFoundError):
-            yield from (p for p in (runs / kind).iterdir() if p.name.startswith("."))
+    for pattern in ("trials/.*", "facts/.*", "studies/*/.*"):
+        yield from runs.glob(pattern)
 
 
 def _sync(path: Path) -> None:

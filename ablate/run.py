@@ -4,7 +4,9 @@ The report is rendered as soon as all trials of a seed are in, so the first resu
 long before the last trial.
 """
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,18 +48,25 @@ def run(
         workers: how many trials may run side by side.
         show: is told every event.
         render: called whenever all trials of a seed are in, except after the last.
+
+    Raises:
+        NoRoom: the disk is full. No trial is begun that could not be kept.
     """
     outcome = Outcome(kept=len(plan.trials) - len(plan.missing), unneeded=len(plan.missing))
     execute = catalog.load("execute", executor).run
     open_seeds = _Countdown(plan.missing)
     for batch in _batches(plan, runs):
-        events: Iterator[Event] = execute([trial.job for trial in batch], WORK, workers)
-        for event in events:
-            trial = batch[event.index]
-            _count(event, trial, outcome)
-            show(trial, event)
-            if isinstance(event, Done | Lost) and open_seeds.ended(trial):
-                render()
+        # Closed at once, whatever happens: nobody waits for a report beside workers that train on.
+        with closing(execute([trial.job for trial in batch], WORK, workers)) as events:
+            for event in events:
+                trial = batch[event.index]
+                _count(event, trial, outcome)
+                show(trial, event)
+                if isinstance(event, Lost) and event.error == records.NoRoom.__name__:
+                    reason = event.reason.removeprefix(f"{event.error}: ")
+                    raise records.NoRoom(errno.ENOSPC, reason)
+                if isinstance(event, Done | Lost) and open_seeds.ended(trial):
+                    render()
         outcome.unneeded -= len(batch)
     return outcome
 

@@ -6,7 +6,9 @@ profile, overrides, data and commit. A report is a function of one study and its
 the same again adds a line to `asked.jsonl` beside it and changes nothing else.
 """
 
+import contextlib
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ablate import records
 
 SCHEMA = 1
+_REPAIR = "move it away and run its suite again, which writes it anew and trains nothing"
 
 
 class StudyError(ValueError):
@@ -113,15 +116,18 @@ def ask(runs: Path, study: Study) -> Study:
     """Write a study down if it is new, note that it was asked, and return it as first written."""
     place = folder(runs, study.id)
     path = place / "study.json"
+    line = json.dumps({"at": datetime.now(UTC).isoformat(), "commit": study.commit})
     if path.exists():
         study = load(runs, study.id)
     else:
         records.write_text(path, json.dumps(study.model_dump(mode="json"), indent=1) + "\n")
     try:
-        with (place / "asked.jsonl").open("a", encoding="utf-8") as log:
-            log.write(
-                json.dumps({"at": datetime.now(UTC).isoformat(), "commit": study.commit}) + "\n"
-            )
+        with (place / "asked.jsonl").open("ab+") as log:
+            if log.tell():
+                log.seek(-1, os.SEEK_END)
+                if log.read(1) != b"\n":  # a full disk cut the last line short
+                    line = f"\n{line}"
+            log.write(f"{line}\n".encode())
     except OSError as error:
         raise records.no_room(error, place / "asked.jsonl") or error from error
     return study
@@ -136,13 +142,18 @@ def load(runs: Path, id: str) -> Study:
     path = folder(runs, id) / "study.json"
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(stored, dict) and stored.get("schema_version", 0) > SCHEMA:
-            raise StudyError(f"{path}: written by a newer version of ablate")
-        return Study.model_validate(stored)
     except FileNotFoundError as error:
         raise StudyError(f"{path}: there is no such study") from error
-    except (OSError, ValidationError, json.JSONDecodeError) as error:
-        raise StudyError(f"{path}: damaged: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no JSON
+        raise StudyError(f"{path}: damaged: {error}; {_REPAIR}") from error
+    if newer := records.is_newer(stored, SCHEMA):
+        raise StudyError(f"{path}: {newer}")
+    try:
+        return Study.model_validate(stored)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "study.json"
+        raise StudyError(f"{path}: damaged: {where}: {first['msg']}; {_REPAIR}") from error
 
 
 def newest(runs: Path, suite: str) -> Study | None:
@@ -167,7 +178,10 @@ def _places(runs: Path) -> Iterator[Path]:
 
 def _last_asked(place: Path) -> str:
     try:
-        lines = (place / "asked.jsonl").read_text(encoding="utf-8").splitlines()
-        return str(json.loads(lines[-1])["at"])
-    except (OSError, IndexError, KeyError, json.JSONDecodeError):
-        return ""  # a log that a kill cut short: the study counts as the oldest
+        lines = (place / "asked.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""  # killed before it was noted: the study counts as the oldest
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # a line that was cut short
+            return str(json.loads(line)["at"])
+    return ""

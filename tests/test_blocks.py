@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ablate import catalog, networks
+from ablate import catalog, components, networks
+from ablate.blocks import Unfit
+from ablate.blocks.merge import Join
+from ablate.components import Conv
 from ablate.metrics import macs, params
 
-ROLES = ["conv", "down", "norm", "act", "head"]
+ROLES = ["conv", "down", "merge", "norm", "act", "head"]
 SIZES = [(8, 8), (7, 9), (2, 3)]
 
 
@@ -45,17 +48,40 @@ def conv(
     )
 
 
-def layer(stride: int, inputs: int = 6, outputs: int = 10) -> nn.Sequential:
-    """A layer as the staged family gives it to a down block."""
+def layer(stride: int, kernel: int | None = None) -> nn.Sequential:
+    """A layer from 6 to 10 channels as the staged family gives it to a down block."""
+    side = kernel or 3
     block = nn.Sequential()
-    block.add_module("conv", nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False))
-    block.add_module("norm", nn.BatchNorm2d(outputs))
+    block.add_module(
+        "conv", nn.Conv2d(6, 10, side, stride=stride, padding=(side - 1) // 2, bias=False)
+    )
+    block.add_module("norm", nn.BatchNorm2d(10))
     block.add_module("act", nn.ReLU())
     return block
 
 
+def merge(component: dict[str, Any], around: int = 6, channels: int = 6) -> Join | None:
+    return catalog.build(
+        "blocks/merge", component, "kind", around, channels, nn.BatchNorm2d, nn.ReLU
+    )
+
+
+class Around(nn.Module):
+    """A convolution of 6 channels with a merge block around it."""
+
+    def __init__(self, component: dict[str, Any]) -> None:
+        super().__init__()
+        self.join = merge(component)
+        self.conv = nn.Conv2d(6, 6 if self.join is None else self.join.through, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) if self.join is None else self.join(x, self.conv(x))
+
+
 def build(role: str, component: dict[str, Any]) -> nn.Module:
     """A block of any role for 6 channels."""
+    if role == "merge":
+        return Around(component)
     context = {
         "conv": (6, 10, 1, nn.BatchNorm2d, nn.ReLU),
         "down": (layer,),
@@ -87,6 +113,29 @@ def test_a_conv_block_has_no_bias(component: dict[str, Any]) -> None:
     assert biases == [None] * len(biases)
 
 
+@pytest.mark.parametrize("component", samples("conv"))
+def test_a_stride_leaves_out_every_second_output(component: dict[str, Any]) -> None:
+    full, strided = (conv(component, stride=stride).eval() for stride in (1, 2))
+    strided.load_state_dict(full.state_dict())
+    torch.testing.assert_close(full(images((7, 10)))[..., ::2, ::2], strided(images((7, 10))))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("component", samples("conv"))
+def test_a_down_block_may_give_a_conv_block_an_even_kernel(
+    component: dict[str, Any], size: tuple[int, int]
+) -> None:
+    asked = Conv.model_validate(component), 6, 10, 2, nn.BatchNorm2d, nn.ReLU
+    if component["kind"] == "stacked":
+        with pytest.raises(Unfit, match="stacked convolutions cannot have a kernel of 4"):
+            components.build(*asked, kernel=4)
+        return
+    n, channels, height, width = components.build(*asked, kernel=4).eval()(images(size)).shape
+    assert (n, channels) == (2, 10)
+    assert height in (size[0] // 2, -(-size[0] // 2))
+    assert width in (size[1] // 2, -(-size[1] // 2))
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("component", samples("down"))
 def test_a_down_block_halves_the_sides(component: dict[str, Any], size: tuple[int, int]) -> None:
@@ -100,6 +149,147 @@ def test_a_down_block_halves_the_sides(component: dict[str, Any], size: tuple[in
 def test_a_down_block_keeps_the_paths_of_the_layers_parameters(component: dict[str, Any]) -> None:
     paths = dict(build("down", component).named_parameters())
     assert set(dict(layer(1).named_parameters())) <= set(paths)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("component", samples("down"))
+def test_a_down_block_halves_what_goes_around_the_layer_alike(
+    component: dict[str, Any], size: tuple[int, int]
+) -> None:
+    def nothing(stride: int, kernel: int | None = None) -> nn.Sequential:
+        window = 1 if kernel is None else 2 - kernel % 2
+        return nn.Sequential(nn.AvgPool2d(window, stride))
+
+    x = images(size)
+    around = catalog.build("blocks/down", component, "kind", nothing)(x)
+    assert around.shape[1] == 6
+    assert around.shape[2:] == build("down", component)(x).shape[2:]
+
+
+@pytest.mark.parametrize("component", samples("merge"))
+def test_a_join_gives_the_channels_it_says(component: dict[str, Any]) -> None:
+    join = merge(component, around=6, channels=6)
+    if join is None:
+        assert component == {"kind": "none"}
+        return
+    for size in (*SIZES, (1, 1)):
+        around = images(size)
+        through = torch.randn(2, join.through, *size)
+        assert join(around, through).shape == (2, join.out_channels, *size)
+        assert torch.equal(around, images(size))
+
+
+@pytest.mark.parametrize(
+    ("component", "through", "out_channels"),
+    [
+        ({"kind": "add"}, 6, 6),
+        ({"kind": "add", "project": "pointwise"}, 6, 6),
+        ({"kind": "concat"}, 6, 12),
+        ({"kind": "concat", "project": "pointwise"}, 6, 6),
+        ({"kind": "concat", "width": "constant"}, 3, 6),
+        ({"kind": "concat", "width": "constant", "project": "pointwise"}, 3, 6),
+    ],
+)
+def test_the_channels_of_a_join(component: dict[str, Any], through: int, out_channels: int) -> None:
+    join = merge(component)
+    assert join is not None
+    assert (join.through, join.out_channels) == (through, out_channels)
+
+
+def test_concatenation_at_constant_width_keeps_the_first_half() -> None:
+    join = merge({"kind": "concat", "width": "constant"})
+    assert join is not None
+    around, through = images(), images(seed=1)[:, :3]
+    assert torch.equal(join(around, through), torch.cat((around[:, :3], through), 1))
+
+
+def test_concatenation_takes_unequal_channels() -> None:
+    join = merge({"kind": "concat"}, around=6, channels=10)
+    assert join is not None
+    assert (join.through, join.out_channels) == (10, 16)
+
+
+@pytest.mark.parametrize(
+    ("component", "around", "channels", "message"),
+    [
+        (
+            {"kind": "add"},
+            6,
+            10,
+            "6 channels that go around cannot be added to 10 that come through; "
+            "give the layers equal channels, or the stage `merge: none`",
+        ),
+        (
+            {"kind": "concat", "width": "constant"},
+            5,
+            5,
+            "of 5 channels, half cannot be kept of 5 that go around; "
+            "give the layers equal and even channels, or the merge `width: sum`",
+        ),
+        (
+            {"kind": "concat", "width": "constant"},
+            4,
+            10,
+            "of 10 channels, half cannot be kept of 4 that go around; "
+            "give the layers equal and even channels, or the merge `width: sum`",
+        ),
+    ],
+)
+def test_channels_that_cannot_be_merged_are_refused(
+    component: dict[str, Any], around: int, channels: int, message: str
+) -> None:
+    with pytest.raises(Unfit) as caught:
+        merge(component, around, channels)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        (30, 32, "30 channels do not fall into 4 groups; 28 or 32 would"),
+        (32, 3, "3 channels do not fall into 4 groups; 4 would"),
+    ],
+)
+def test_channels_that_groups_do_not_divide_are_refused(
+    inputs: int, outputs: int, message: str
+) -> None:
+    with pytest.raises(Unfit) as caught:
+        conv({"kind": "grouped"}, inputs, outputs)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("role", ["conv", "merge"])
+def test_a_block_takes_channels_that_its_multiple_divides(role: str) -> None:
+    for sample in samples(role):
+        (component,) = sample.values
+        block = catalog.load(f"blocks/{role}", component["kind"])
+        options = {k: v for k, v in component.items() if k != "kind"}
+        filled = catalog.options(f"blocks/{role}", component["kind"])(**options).model_dump()
+        multiple = block.multiple(**filled) if hasattr(block, "multiple") else 1
+        for channels in (multiple, 3 * multiple):
+            build_with = conv if role == "conv" else merge
+            assert build_with(component, channels, channels) or component["kind"] == "none"
+
+
+def test_the_shuffle_deals_every_group_out_to_all() -> None:
+    block = conv({"kind": "grouped", "groups": 2, "then": "shuffle"}, 6, 6)
+    channels = torch.arange(6.0).view(1, 6, 1, 1)
+    assert block.get_submodule("shuffle")(channels).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (2, 3), (5, 2)])
+@pytest.mark.parametrize("of", ["maxpool", "conv"])
+def test_the_blur_is_the_binomial_filter_of_the_paper(of: str, size: tuple[int, int]) -> None:
+    block = build("down", {"kind": "blurpool", "of": of}).eval()
+    x = images(size)
+    dense = block.get_submodule("act")(block.get_submodule("norm")(block.get_submodule("conv")(x)))
+    if of == "maxpool":
+        dense = nn.functional.max_pool2d(dense, 2, stride=1)
+    row = torch.tensor([1.0, 2.0, 1.0]) / 4
+    kernel = (row[:, None] * row).expand(10, 1, 3, 3)
+    padded = nn.functional.pad(dense, (1, 1, 1, 1), mode="replicate")
+    expected = nn.functional.conv2d(padded, kernel, stride=2, groups=10)
+    torch.testing.assert_close(block(x), expected)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -171,38 +361,108 @@ def test_a_block_cites_its_source(role: str, name: str) -> None:
     assert re.search(r"arXiv \d{4}\.\d{4,5}|doi:10\.\d{4}|et al\. \d{4}", text)
 
 
-def dense(inputs: int, outputs: int, kernel: int = 3, dilation: int = 1) -> int:
+def dense(inputs: int, outputs: int, kernel: int = 3) -> int:
     return kernel**2 * inputs * outputs
 
 
-def separable(inputs: int, outputs: int, kernel: int = 3, mid: str = "none") -> int:
+def separable(inputs: int, outputs: int, kernel: int = 3) -> int:
     return kernel**2 * inputs + inputs * outputs
 
 
+def crossed(inputs: int, outputs: int, kernel: int = 3) -> int:
+    return kernel * inputs * outputs + kernel * outputs**2
+
+
+def grouped(inputs: int, outputs: int, groups: int, kernel: int = 3, pointwise: int = 0) -> int:
+    return kernel**2 * inputs * outputs // groups + pointwise * outputs**2
+
+
+# Each with its weights, and the channels that are normalised within it.
+CLOSED_FORMS: list[tuple[dict[str, Any], Any, Any]] = [
+    ({"kind": "normal"}, dense, None),
+    ({"kind": "normal", "kernel": 1}, partial(dense, kernel=1), None),
+    ({"kind": "normal", "kernel": 7}, partial(dense, kernel=7), None),
+    ({"kind": "dilated"}, dense, None),
+    ({"kind": "dilated", "dilation": 4, "kernel": 5}, partial(dense, kernel=5), None),
+    ({"kind": "depthwise_separable"}, separable, None),
+    ({"kind": "depthwise_separable", "kernel": 5}, partial(separable, kernel=5), None),
+    ({"kind": "depthwise_separable", "mid": "norm_act"}, separable, lambda i, o: i),
+    ({"kind": "grouped"}, partial(grouped, groups=4), None),
+    ({"kind": "grouped", "groups": 2, "kernel": 5}, partial(grouped, groups=2, kernel=5), None),
+    ({"kind": "grouped", "then": "shuffle"}, partial(grouped, groups=4), None),
+    ({"kind": "grouped", "then": "pointwise"}, partial(grouped, groups=4, pointwise=1), None),
+    ({"kind": "spatially_separable"}, crossed, None),
+    ({"kind": "spatially_separable", "kernel": 7}, partial(crossed, kernel=7), None),
+    ({"kind": "spatially_separable", "mid": "norm_act"}, crossed, lambda i, o: o),
+]
+
+
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(("inputs", "outputs"), [(16, 32), (5, 3), (1, 4)])
-@pytest.mark.parametrize(
-    ("component", "weights"),
-    [
-        ({"kind": "normal"}, dense),
-        ({"kind": "normal", "kernel": 1}, partial(dense, kernel=1)),
-        ({"kind": "normal", "kernel": 7}, partial(dense, kernel=7)),
-        ({"kind": "dilated"}, dense),
-        ({"kind": "dilated", "dilation": 4, "kernel": 5}, partial(dense, kernel=5)),
-        ({"kind": "depthwise_separable"}, separable),
-        ({"kind": "depthwise_separable", "kernel": 5}, partial(separable, kernel=5)),
-        ({"kind": "depthwise_separable", "mid": "norm_act"}, separable),
-    ],
-)
+@pytest.mark.parametrize(("inputs", "outputs"), [(16, 32), (4, 4), (8, 4)])
+@pytest.mark.parametrize(("component", "weights", "normalised"), CLOSED_FORMS)
 def test_parameters_and_macs_are_those_of_the_closed_form(
-    component: dict[str, Any], weights: Any, inputs: int, outputs: int, stride: int
+    component: dict[str, Any], weights: Any, normalised: Any, inputs: int, outputs: int, stride: int
 ) -> None:
     shape = (inputs, 9, 6)
-    pixels = math.ceil(9 / stride) * math.ceil(6 / stride)  # each weight is used once at each
     block = conv(component, inputs, outputs, stride)
-    normalised = 2 * inputs if component.get("mid") == "norm_act" else 0
-    assert params.measure(block, shape).value == weights(inputs, outputs) + normalised
-    assert macs.measure(block, shape).value == weights(inputs, outputs) * pixels
+    normed = 2 * normalised(inputs, outputs) if normalised else 0
+    assert params.measure(block, shape).value == weights(inputs, outputs) + normed
+    if stride == 1 or component["kind"] != "spatially_separable":  # whose two strides differ
+        pixels = math.ceil(9 / stride) * math.ceil(6 / stride)  # each weight is used once at each
+        assert macs.measure(block, shape).value == weights(inputs, outputs) * pixels
+
+
+@pytest.mark.parametrize(
+    ("component", "parameters", "cost"),
+    [
+        # 16 -> 32 channels on 10x6 pixels at stride 2, by hand: 60 pixels before it, 15 after it.
+        # The column of 3 is used at 5·6 pixels, the row of 3 at 5·3.
+        ({"kind": "spatially_separable"}, 3 * 512 + 3 * 1024, 30 * 1536 + 15 * 3072),
+        # 16 -> 8 -> 8 -> 32, and two normalisations of 8
+        ({"kind": "bottleneck"}, 128 + 576 + 256 + 32, 60 * 128 + 15 * (576 + 256)),
+        (
+            {"kind": "bottleneck", "ratio": 2, "kernel": 5},
+            256 + 25 * 256 + 512 + 64,
+            60 * 256 + 15 * (6400 + 512),
+        ),
+        ({"kind": "stacked", "mid": "none"}, 4608 + 9216, 60 * 4608 + 15 * 9216),
+        ({"kind": "stacked"}, 4608 + 9216 + 64, 60 * 4608 + 15 * 9216),
+        (
+            {"kind": "stacked", "count": 3},
+            4608 + 2 * 9216 + 2 * 64,
+            60 * (4608 + 9216) + 15 * 9216,
+        ),
+    ],
+)
+def test_parameters_and_macs_of_several_convolutions(
+    component: dict[str, Any], parameters: int, cost: int
+) -> None:
+    block = conv(component, 16, 32, stride=2)
+    assert params.measure(block, (16, 10, 6)).value == parameters
+    assert macs.measure(block, (16, 10, 6)).value == cost
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_a_bottleneck_never_closes(channels: int) -> None:
+    block = conv({"kind": "bottleneck"}, channels, channels)
+    assert block.get_submodule("spatial").out_channels == 1
+
+
+@pytest.mark.parametrize(
+    ("component", "parameters"),
+    [
+        ({"kind": "add"}, 0),
+        ({"kind": "add", "project": "pointwise"}, 36 + 12),
+        ({"kind": "concat"}, 0),
+        ({"kind": "concat", "width": "constant"}, 0),
+        ({"kind": "concat", "project": "pointwise"}, 72 + 12),
+        ({"kind": "concat", "width": "constant", "project": "pointwise"}, 36 + 12),
+    ],
+)
+def test_the_parameters_of_a_join(component: dict[str, Any], parameters: int) -> None:
+    join = merge(component)
+    assert join is not None
+    assert params.measure(join, (6, 8, 8)).value == parameters
 
 
 def test_the_ratio_that_course_notes_quote_for_16_to_32_channels() -> None:
@@ -218,9 +478,3 @@ def test_the_stride_of_a_depthwise_separable_convolution_is_in_its_depthwise_hal
     block = conv({"kind": "depthwise_separable"}, stride=2)
     strides = {path: m.stride for path, m in block.named_modules() if isinstance(m, nn.Conv2d)}
     assert strides == {"depthwise": (2, 2), "pointwise": (1, 1)}
-
-
-def test_a_strided_convolution_is_the_full_one_with_three_of_four_outputs_left_out() -> None:
-    full, strided = (conv({"kind": "normal"}, stride=stride) for stride in (1, 2))
-    strided.load_state_dict(full.state_dict())
-    torch.testing.assert_close(full(images())[..., ::2, ::2], strided(images()))

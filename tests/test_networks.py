@@ -1,15 +1,20 @@
 """Networks of known sizes, initialisation by path, and what is said of their differences."""
 
 import math
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ablate import catalog, networks
+from ablate.blocks.merge.add import Add
+from ablate.blocks.merge.concat import Concat
 from ablate.components import Network, expand
 from ablate.metrics import macs, receptive_field
+from ablate.networks.staged import Skips
+from ablate.suite import match
 
 Shape = tuple[int, int, int]
 CIFAR: Shape = (3, 32, 32)
@@ -74,6 +79,154 @@ def test_the_base_network_has_the_size_that_was_worked_out_by_hand() -> None:
     assert receptive_field.measure(network, CIFAR).value == 68
     assert receptive_field.measure(staged(**BASE, down="strided"), CIFAR).value == 61
     assert parameters(staged(**BASE, down="strided")) == 584_170
+
+
+DEEPER = [[32, 32, 32], [64, 64, 64], [128, 128, 128], [128, 128]]
+
+
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        ({}, 68),
+        ({"down": "strided"}, 61),
+        ({"stages": DEEPER}, 82),
+        ({"stages": DEEPER, "down": "strided"}, 75),
+        ({"down": {"kind": "strided", "kernel": 4}}, 68),
+        ({"down": "avgpool"}, 68),
+        ({"down": "blurpool"}, 82),  # 3 taps more than the maximum's 2, at jumps of 1, 2 and 4
+        ({"down": {"kind": "blurpool", "of": "conv"}}, 75),
+        ({"merge": "add"}, 68),
+        ({"merge": "concat", "down": "strided"}, 61),
+        # 7 layers of 4 more, at jumps of 1, 2, 2, 4, 4, 8, 8
+        ({"conv": {"kind": "normal", "kernel": 5}}, 68 + 2 * 29),
+        ({"conv": "stacked"}, 68 + 2 * 29),
+        ({"conv": "dilated"}, 68 + 2 * 29),
+        ({"conv": "grouped"}, 68),
+        ({"conv": {"kind": "grouped", "then": "shuffle"}}, 68),
+        ({"conv": "spatially_separable"}, 68),
+        ({"conv": "bottleneck"}, 68),
+    ],
+)
+def test_receptive_fields_of_the_base_network(options: dict[str, Any], seen: int) -> None:
+    with torch.device("meta"):
+        network = staged(**{**BASE, **options})
+    assert receptive_field.measure(network, CIFAR).value == seen
+
+
+DEEP = [[32] * 5, [64] * 5, [128] * 5, [128] * 5]
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ({"merge": "none"}, 0),
+        ({"merge": "none", "span": 1}, 0),
+        ({"merge": "add"}, 0),
+        # 1x1 convolutions and their normalisations after every stage
+        ({"merge": {"kind": "add", "project": "pointwise"}}, 32**2 + 64**2 + 2 * 128**2 + 2 * 352),
+        (
+            {"merge": {"kind": "concat", "project": "pointwise"}},
+            2 * (32**2 + 64**2 + 2 * 128**2) + 2 * 352,
+        ),
+        # the first layers of the stages that follow, and the head, read twice the channels
+        ({"merge": "concat"}, 9 * (32 * 64 + 64 * 128 + 128 * 128) + 128 * 10),
+        # the second layers have half their channels: of weights, and of normalisations
+        (
+            {"merge": {"kind": "concat", "width": "constant"}},
+            -9 * (32**2 + 64**2 + 2 * 128**2) // 2 - 352,
+        ),
+    ],
+)
+def test_the_size_of_the_base_network_with_merges(options: dict[str, Any], more: int) -> None:
+    assert parameters(staged(**BASE, **options)) == 584_170 + more
+
+
+def skips(network: nn.Module) -> dict[str, str]:
+    """What is gone around, by stage."""
+    return {
+        path.removeprefix("features."): module.extra_repr()
+        for path, module in network.named_modules()
+        if isinstance(module, Skips)
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "around"),
+    [
+        ({"stages": BASE["stages"]}, ["layer 2"] * 4),
+        ({"stages": BASE["stages"], "span": 1}, ["layer 2"] * 4),
+        ({"stages": DEEP}, ["layers 2-3, layers 4-5"] * 4),
+        ({"stages": DEEP, "span": 1}, ["layer 2, layer 3, layer 4, layer 5"] * 4),
+        ({"stages": DEEP, "span": 3}, ["layers 2-4, layer 5"] * 4),
+        ({"stages": DEEP, "span": 9}, ["layers 2-5"] * 4),
+    ],
+)
+def test_layers_after_a_stages_first_are_gone_around(
+    options: dict[str, Any], around: list[str]
+) -> None:
+    for merge in ("add", "concat"):
+        network = staged(**options, merge=merge)
+        expected = {f"stage{i}": f"around {text}" for i, text in enumerate(around, start=1)}
+        assert skips(network) == expected
+
+
+def test_a_stage_may_merge_otherwise_or_not_at_all() -> None:
+    stages = [[8, 8], {"layers": [8, 8], "merge": "none"}, {"layers": [8, 8], "merge": "concat"}]
+    network = staged(stages=stages, merge="add")
+    assert set(skips(network)) == {"stage1", "stage3"}
+    assert type(network.get_submodule("features.stage2")) is nn.Sequential
+    assert layers(network, Add) == ["features.stage1.merge2"]
+    assert layers(network, Concat) == ["features.stage3.merge2"]
+    assert network.get_submodule("head.linear").in_features == 16
+
+
+def test_stages_of_one_layer_have_nothing_to_go_around() -> None:
+    plain, merged = staged(stages=[[8], [8]]), staged(stages=[[8], [8]], merge="add")
+    assert networks.signature(plain) == networks.signature(merged)
+
+
+def test_concatenations_along_a_stage_add_up() -> None:
+    network = staged(stages=[[8] * 5, [8]], merge="concat")
+    inputs = {
+        path.removeprefix("features.").removesuffix(".conv"): module.in_channels
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+    assert inputs == {
+        "stage1.layer1": 3,
+        "stage1.layer2": 8,
+        "stage1.layer3": 8,
+        "stage1.layer4": 16,
+        "stage1.layer5": 8,
+        "stage2.layer1": 24,
+    }
+
+
+@pytest.mark.parametrize("down", catalog.names("blocks/down"))
+@pytest.mark.parametrize("size", [12, 13])
+def test_a_merge_comes_after_the_reduction_of_both(down: str, size: int) -> None:
+    # With layers that are nothing, a sum is twice what goes around, and what goes around is what
+    # the reduction alone makes of its input.
+    network = staged((3, size, size), stages=[[4, 4], [4]], down=down, merge="add").eval()
+    stage = network.get_submodule("features.stage1")
+    x = torch.rand(2, 4, size, size, generator=torch.Generator().manual_seed(0))
+    dirac = stage.get_submodule("layer2.conv")
+    nn.init.dirac_(dirac.weight)
+    stage.get_submodule("layer2.norm").eps = 0.0
+    through, around = stage.get_submodule("layer2")(x), stage.get_submodule("around2")(x)
+    torch.testing.assert_close(through, around)
+    stage.add_module("layer1", nn.Identity())
+    torch.testing.assert_close(stage(x), 2 * around)
+
+
+def test_a_merge_leaves_the_paths_of_the_layers_as_they_are() -> None:
+    plain = dict(staged(**BASE).named_parameters())
+    added = dict(staged(**BASE, merge="add").named_parameters())
+    assert {path: p.shape for path, p in plain.items()} == {p: w.shape for p, w in added.items()}
+    for merge in ("concat", {"kind": "add", "project": "pointwise"}):
+        assert plain.keys() <= dict(staged(**BASE, merge=merge).named_parameters()).keys()
+    projected = staged(**BASE, merge={"kind": "add", "project": "pointwise"})
+    assert "features.stage1.merge2.project.conv" in dict(projected.named_modules())
 
 
 def test_mobilenet_v1_has_the_papers_size() -> None:
@@ -168,12 +321,78 @@ def test_the_last_stage_halves_only_where_it_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("width", "channels"),
-    [(None, [32, 48, 64]), (32, [32, 48, 64]), (16, [16, 24, 32]), (10.4, [10, 16, 21])],
+    [
+        (None, [32, 48, 64]),
+        (32, [32, 48, 64]),
+        (16, [16, 24, 32]),
+        # 10.4, 15.6 and 20.8: of two stages the first rounds up from 3/4 on, the second from 1/4 on
+        (10.4, [10, 15, 21]),
+    ],
 )
 def test_the_width_scales_all_channels(width: float | None, channels: list[int]) -> None:
     network = staged(stages=[[32, 48], [64]], width=width)
     found = [m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert found == channels
+
+
+def out_channels(network: nn.Module) -> dict[str, int]:
+    """The channels of the convolutions that are layers, by stage and layer."""
+    return {
+        ".".join(path.split(".")[1:3]): module.out_channels
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+
+
+def test_stages_gain_their_channels_one_after_another() -> None:
+    with torch.device("meta"):
+        sizes = [
+            parameters(staged(**BASE, width=width / 100, conv={"kind": "normal", "kernel": 5}))
+            for width in range(900, 1000)
+        ]
+    steps = [after / before - 1 for before, after in zip(sizes, sizes[1:], strict=False)]
+    assert min(steps) >= 0
+    assert max(steps) < 0.04  # where both wide stages gain a channel at once: 0.06
+
+
+def test_layers_of_a_stage_stay_equal_at_every_width() -> None:
+    for width in (7.1, 10.4, 13.9):
+        with torch.device("meta"):
+            found = out_channels(staged(**BASE, width=width))
+        for stage in range(1, 5):
+            assert found[f"stage{stage}.layer1"] == found[f"stage{stage}.layer2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "channels"),
+    [
+        # 9, 18, 36, 36: the whole first stage, since the second reads it in groups
+        ({"conv": {"kind": "grouped", "groups": 4}}, [8, 16, 36, 36]),
+        ({"conv": {"kind": "grouped", "groups": 8}}, [8, 16, 40, 40]),
+        # the third stage is read by grouped convolutions, the second and first are not
+        (
+            {"stages": [[32, 32], [64, 64], [128, 128], {"layers": [128, 128], "conv": "grouped"}]},
+            [9, 18, 36, 36],
+        ),
+        (
+            {"stages": [[32, 32], {"layers": [64, 64], "conv": "grouped"}, [128, 128], [128, 128]]},
+            [8, 16, 36, 36],
+        ),
+        ({"merge": {"kind": "concat", "width": "constant"}}, [8, 18, 36, 36]),
+        (
+            {
+                "merge": {"kind": "concat", "width": "constant"},
+                "conv": {"kind": "grouped", "groups": 4},
+            },
+            [8, 16, 40, 40],
+        ),
+    ],
+)
+def test_scaled_channels_are_multiples_of_what_their_blocks_need(
+    options: dict[str, Any], channels: list[int]
+) -> None:
+    found = out_channels(staged(**{**BASE, **options}, width=9))
+    assert [found[f"stage{stage}.layer1"] for stage in range(1, 5)] == channels
 
 
 def test_a_width_never_leaves_a_layer_without_channels() -> None:
@@ -204,11 +423,100 @@ def test_an_image_that_is_too_small_is_refused(shape: Shape, stages: Any, messag
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"stages": [[32, 30], [64]], "conv": "grouped"},
+            "stage 1, layer 2: 30 channels do not fall into 4 groups; 28 or 32 would",
+        ),
+        (
+            {"stages": [[32], [64]], "stem": "grouped"},
+            "stage 1, layer 1: 3 channels do not fall into 4 groups; 4 would",
+        ),
+        (
+            {"stages": [[32], [64, 64, 64, 96]], "merge": "add"},
+            "stage 2, layer 4: 64 channels that go around cannot be added to 96 that come through; "
+            "give the layers equal channels, or the stage `merge: none`",
+        ),
+        (
+            {"stages": [[32], [64, 64, 96]], "merge": "add"},
+            "stage 2, layers 2-3: 64 channels that go around cannot be added to 96 that come "
+            "through; give the layers equal channels, or the stage `merge: none`",
+        ),
+        (
+            {"stages": [[32], [64]], "stem": "stacked", "down": {"kind": "strided", "kernel": 4}},
+            "stage 1, layer 1: stacked convolutions cannot have a kernel of 4: "
+            "those at stride 1 keep the size",
+        ),
+    ],
+)
+def test_what_does_not_suit_a_block_is_refused_with_its_place(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match="^stage") as caught:
+        staged(**options)
+    assert str(caught.value) == message
+
+
+def test_a_convolution_without_a_kernel_cannot_be_given_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_plugins", {})
+    plugin = tmp_path / "pixelwise.py"
+    plugin.write_text(
+        "from torch import nn\n"
+        'ROOM = "blocks/conv"\n'
+        "def build(i, o, stride, norm, act):\n"
+        "    return nn.Conv2d(i, o, 1, stride=stride, bias=False)\n"
+    )
+    catalog.plug(plugin)
+    assert staged(stages=[[8], [8]], stem="pixelwise", down="strided")
+    with pytest.raises(ValueError, match="has no kernel") as caught:
+        staged(stages=[[8], [8]], stem="pixelwise", down={"kind": "strided", "kernel": 4})
+    assert str(caught.value) == (
+        "stage 1, layer 1: conv block 'pixelwise' has no kernel that could be set to 4"
+    )
+
+
 def test_sizes_are_followed_as_the_down_block_rounds_them() -> None:
     # 5 -> 3 -> 2 -> 1 rounding up, 5 -> 2 -> 1 rounding down
     assert staged((3, 5, 5), stages=[[4]] * 4, down="strided")
     with pytest.raises(ValueError, match="down to 1x1 after stage 2"):
         staged((3, 5, 5), stages=[[4]] * 4, down="maxpool")
+
+
+# Where the widths are solved for: everything that may be varied at a baseline's budget.
+MATCHED = [
+    ({"kind": "normal", "kernel": 5}, {}),
+    ({"kind": "dilated"}, {}),
+    ({"kind": "depthwise_separable"}, {}),
+    ({"kind": "depthwise_separable", "mid": "norm_act"}, {}),
+    ({"kind": "grouped"}, {}),
+    ({"kind": "grouped", "groups": 2, "then": "shuffle"}, {}),
+    ({"kind": "grouped", "then": "pointwise"}, {}),
+    ({"kind": "grouped", "groups": 8}, {}),
+    ({"kind": "spatially_separable"}, {}),
+    ({"kind": "bottleneck"}, {}),
+    ({"kind": "stacked"}, {}),
+    ({"kind": "normal"}, {"kind": "concat"}),
+    ({"kind": "normal"}, {"kind": "concat", "width": "constant"}),
+    ({"kind": "normal"}, {"kind": "concat", "project": "pointwise"}),
+    ({"kind": "normal"}, {"kind": "add", "project": "pointwise"}),
+]
+
+
+@pytest.mark.parametrize("kind", ["params", "macs"])
+@pytest.mark.parametrize("width", [16, 32, 64])
+@pytest.mark.parametrize(("conv", "merge"), MATCHED)
+def test_some_width_meets_the_budget_of_the_base_network(
+    conv: dict[str, Any], merge: dict[str, Any], width: int, kind: Literal["params", "macs"]
+) -> None:
+    base = {"family": "staged", **BASE, "width": width}
+    target = match.budget(base, kind, CIFAR, 10)
+    variant = {**base, "conv": conv, "merge": merge or "none"}
+    solution = match.solve(variant, kind, target, 0.02, CIFAR, 10)
+    assert abs(solution.residual) <= 0.02
 
 
 class Gain(nn.Module):
@@ -368,6 +676,49 @@ def test_a_signature_tells_shared_modules_from_equal_ones() -> None:
         (
             {"conv": {"kind": "dilated", "dilation": 3}},
             ["- 7 Conv2d 3x3", "+ 7 Conv2d 3x3 dilation 3"],
+        ),
+        (
+            {"conv": {"kind": "grouped", "then": "shuffle"}},
+            ["- 7 Conv2d 3x3", "+ 7 Conv2d 3x3 groups 4", "+ 7 ChannelShuffle groups 4"],
+        ),
+        (
+            {"conv": "spatially_separable", "down": "strided"},
+            [
+                "- 7 Conv2d 3x3",
+                "- 3 MaxPool2d 2x2",
+                "+ 4 Conv2d 3x1",
+                "+ 4 Conv2d 1x3",
+                "+ 3 Conv2d 3x1 stride 2x1",
+                "+ 3 Conv2d 1x3 stride 1x2",
+            ],
+        ),
+        (
+            {"down": "blurpool"},
+            [
+                "- 3 MaxPool2d 2x2",
+                "+ 3 MaxPool2d 2x2 stride 1",
+                "+ 3 AvgPool2d 2x2 stride 1",
+                "+ 3 AvgPool2d 2x2",
+            ],
+        ),
+        (
+            {"down": {"kind": "strided", "kernel": 4}},
+            ["- 3 Conv2d 3x3", "- 3 MaxPool2d 2x2", "+ 3 Conv2d 4x4 stride 2"],
+        ),
+        (
+            {"merge": "add"},
+            ["+ 4 Skips (around layer 2)", "+ 3 MaxPool2d 2x2", "+ 4 Add"],
+        ),
+        (
+            {"merge": {"kind": "concat", "project": "pointwise", "width": "constant"}},
+            [
+                "+ 4 Skips (around layer 2)",
+                "+ 3 MaxPool2d 2x2",
+                "+ 4 Concat (width=constant)",
+                "+ 4 Conv2d 1x1",
+                "+ 4 BatchNorm2d",
+                "+ 4 ReLU",
+            ],
         ),
         ({"width": 33}, ["same layers, other channels", "first layer: 32 -> 33 channels"]),
         (

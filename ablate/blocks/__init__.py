@@ -1,7 +1,7 @@
 """Blocks: the mechanisms that networks are built of, a folder for each role, a file for each block.
 
-Every role (`conv`, `down`, `norm`, `act`, `head`) says in its folder's docstring what its builder
-is given and what it returns. Common to all of them, and held by the contract tests:
+Every role (`conv`, `down`, `merge`, `norm`, `act`, `head`) says in its folder's docstring what its
+builder is given and what it returns. Common to all of them, and held by the contract tests:
 
 * A block file defines `build(<what the network gives>, *, <what a suite may set>)`. The parameters
   after the `*` are typed and have defaults wherever a default makes sense; they are validated
@@ -20,4 +20,14 @@ is given and what it returns. Common to all of them, and held by the contract te
   `torch.fx`, which reads receptive fields.
 * Children have readable names (`depthwise`, `pointwise`), because parameters are initialised by
   the path of the module that owns them.
+* A block that not all numbers of channels fit has a function `multiple(*, <its options>) -> int`
+  beside `build`: a family that scales channels rounds them to multiples of that number. Given
+  others, the block raises `Unfit`; nothing is rounded within a block.
 """
+
+
+class Unfit(ValueError):
+    """A block cannot be built for what the network gives; the message says what would do.
+
+    The network's family adds where: a block does not know its place.
+    """

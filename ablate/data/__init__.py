@@ -195,6 +195,17 @@ def hold_out(dataset: Dataset, images: int) -> Dataset:
     )
 
 
+def with_validation(dataset: Dataset, images: int) -> Dataset:
+    """Return the data set with its own validation split, or with so many images held out for one.
+
+    Raises:
+        DataError: as `hold_out`.
+    """
+    if dataset.validation is not None or images == 0:
+        return dataset
+    return hold_out(dataset, images)
+
+
 def open_data(
     component: Mapping[str, Any], fallback: str | None, allow_fallback: bool
 ) -> tuple[Dataset, str, str | None]:

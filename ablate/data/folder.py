@@ -46,6 +46,7 @@ ARCHIVES = {
 # Modes whose values are not bytes: reading them as grey would clip all that is above 255.
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
+HOLDS = "give the folder that holds train/ and test/"
 DAMAGED = "damaged or cut short"
 NAMED = 10  # files that a message names before it only counts
 # Mean size of a file above which decoding takes longer than the hand-over between threads: measured
@@ -112,12 +113,10 @@ def _listing(folder: Path) -> Listing:
     """Return what lies in the folder, refusing a layout that is not the one above."""
     if folder.is_file():
         unpack = ARCHIVES.get(folder.suffix.lower())
-        advice = (
-            f"unpack it first: {unpack} {folder.name}" if unpack else "give the folder above it"
-        )
+        advice = f"unpack it first: {unpack} {folder.name}" if unpack else HOLDS
         raise DataError(f"{folder}: this is a file, not a folder of images; {advice}")
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; give one that holds train/ and test/")
+        raise DataError(f"{folder}: there is no such folder; {HOLDS}")
     inside = _folders(folder)
     if "train" not in inside:
         raise DataError(

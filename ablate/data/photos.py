@@ -1,6 +1,26 @@
 """Which of 14 photographs does a patch come from? For machines that cannot download anything.
 
-MEASUREMENTS
+The photographs are those that the scikit-image wheel carries. Each is divided into cells; every
+third cell gives test patches only, so that the splits share no pixel. A patch is a random square
+of a cell, 24 to 64 pixels a side (log-uniform), brought to 32 x 32, turned, mirrored, standardised,
+and given another contrast, brightness and polarity. It is grey, since colours and brightness alone
+would tell most of the photographs apart. All of it is drawn once from fixed seeds.
+
+What it can show is recognition of **texture**: claims about receptive field, dilation or context
+cannot be tested on it. Patches of one cell are alike, so a cell is a cluster: the standard error of
+an accuracy is 3.6 times what the number of patches suggests (below).
+
+Measured with version 1 on 10,000 training and all 7,000 test patches, 628 steps of batch 64 (4
+epochs), four stages of two 3x3 convolutions (16, 32, 64, 64 channels), batch norm, max pooling, SGD
+with one-cycle peak 0.1, bf16 on one CPU thread; mean ± sd over 3 seeds, chance is 7.1 %:
+
+    network                          test          train    classes    clustered / naive se
+    normal                           63.1 ± 1.2 %  71.4 %   28…95 %    2.08 / 0.58
+    depthwise separable, drop-in     53.5 ± 1.3 %  60.0 %   23…93 %    2.14 / 0.60
+    strided convolution for pooling  59.4 ± 0.4 %  65.8 %   28…94 %    2.12 / 0.59
+
+The order is that of the same networks on CIFAR-10. `brick` is the easiest picture, `motorcycle` the
+hardest.
 """
 
 import importlib.util
@@ -18,7 +38,7 @@ from pydantic import Field
 from ablate.data import Dataset, Split, Unavailable, assemble
 from ablate.data._prepared import prepared
 
-VERSION = 1  # of the construction below; a change of it changes the patches
+VERSION = 1  # of the construction below, and its seed: another number gives other patches
 
 # Class → file in `skimage/data`. All of them are in the wheel itself; what scikit-image would have
 # to fetch is not used, nor are drawings, writing, test patterns and a second view of one scene.
@@ -46,7 +66,7 @@ SIDE = 32  # pixels, the side of a patch
 FLAT = 4.0  # grey levels of standard deviation below which a crop shows nothing
 CONTRAST = (24.0, 64.0)  # grey levels of standard deviation that a patch is given
 BRIGHTNESS = (96.0, 160.0)  # mean grey level that a patch is given, before clipping to 0…255
-TRIES = 32  # crops by which a cell is judged: it is used if a quarter of them are not flat
+TRIES = 12  # crops by which a cell is judged: it is used if a quarter of them are not flat
 
 
 class Cell(NamedTuple):
@@ -75,7 +95,9 @@ def load(
         carrier = version("scikit-image")
     except PackageNotFoundError as error:
         raise Unavailable("scikit-image is not installed", "pip install scikit-image") from error
-    key = [VERSION, carrier, np.__version__, PIL.__version__, train_patches, test_patches]
+    construction = [VERSION, LARGEST, CELL, CROP, SIDE, FLAT, CONTRAST, BRIGHTNESS, TRIES]
+    versions = [carrier, np.__version__, PIL.__version__]
+    key = [construction, list(PICTURES.items()), versions, train_patches, test_patches]
     return prepared("photos", key, lambda: cut(pictures(), train_patches, test_patches))
 
 

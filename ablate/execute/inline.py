@@ -2,16 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from ablate.execute import Event, Job, Lost, Started, event, resolve
+from ablate.execute import Event, Job, perform, resolve
 
 
 def run(jobs: Sequence[Job], work: str, workers: int = 1) -> Iterator[Event]:
     """Run jobs in order; `workers` has no effect here."""
     function = resolve(work)
     for index, job in enumerate(jobs):
-        yield Started(index)
-        try:
-            for message in function(job):
-                yield event(index, message)
-        except Exception as error:  # contract: a lost job takes no other one with it
-            yield Lost(index, f"{type(error).__name__}: {error}")
+        yield from perform(index, function, job)

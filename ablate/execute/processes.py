@@ -7,81 +7,84 @@ started in its place. Workers leave Ctrl-C to the parent, and end by themselves 
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
 
-from ablate.execute import Done, Event, Job, Lost, Started, event, resolve
+from ablate.execute import Done, Event, Job, Lost, Started, perform, resolve
 
 
 @dataclass(eq=False)
 class _Worker:
     process: SpawnProcess
     pipe: Connection
-    index: int | None = None  # of the job it works on
+    index: int = -1  # of the job it was given last
+    begun: bool = False  # it has begun that job
+    proven: bool = False  # it has begun some job
 
 
 def run(jobs: Sequence[Job], work: str, workers: int) -> Iterator[Event]:
     """Run jobs side by side, in order of their start."""
-    waiting = list(enumerate(jobs))[::-1]
-    crew = [_start(work) for _ in range(min(workers, len(jobs)))]
+    waiting = list(range(len(jobs)))[::-1]
+    crew: list[_Worker] = []  # all that live
+    idle: list[_Worker] = []
+    busy: dict[object, _Worker] = {}  # by pipe
     try:
-        while waiting or any(worker.index is not None for worker in crew):
-            for position, worker in enumerate(crew):
-                if worker.index is None and waiting:
-                    index, job = waiting.pop()
-                    if not _give(worker, job):  # it died while idle: nothing is lost with it
-                        worker = crew[position] = _start(work)
-                        worker.pipe.send(job)
-                    worker.index = index
-                    yield Started(index)
-            busy = {worker.pipe: worker for worker in crew if worker.index is not None}
-            for pipe in wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]  # wait() is typed for sockets too
-                happened = _receive(worker)
-                if isinstance(happened, Done | Lost):
-                    worker.index = None
-                    if not worker.process.is_alive():
-                        crew[crew.index(worker)] = _start(work)
-                yield happened
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                worker = idle.pop() if idle else _start(work, crew)
+                worker.index, worker.begun = waiting.pop(), False
+                busy[worker.pipe] = worker
+                with contextlib.suppress(OSError):  # it died while idle: its pipe says so below
+                    worker.pipe.send((worker.index, jobs[worker.index]))
+            for pipe in wait([worker.pipe for worker in busy.values()]):
+                worker = busy[pipe]
+                try:
+                    event: Event = worker.pipe.recv()
+                except (EOFError, OSError):
+                    del busy[pipe]
+                    worker.process.join()
+                    worker.pipe.close()
+                    crew.remove(worker)
+                    if worker.proven and not worker.begun:  # it died of an earlier job
+                        waiting.append(worker.index)
+                        continue
+                    if not worker.begun:
+                        yield Started(worker.index)
+                    yield Lost(worker.index, _cause_of_death(worker.process.exitcode))
+                    continue
+                worker.begun = worker.proven = True
+                if isinstance(event, Done | Lost):
+                    idle.append(busy.pop(pipe))
+                yield event
     finally:
-        for worker in crew:
-            worker.pipe.close()
-            worker.process.terminate()
+        for worker in crew:  # not a request, which a worker may have inherited to ignore
+            worker.process.kill()
         for worker in crew:
             worker.process.join()
+            worker.pipe.close()
 
 
-def _start(work: str) -> _Worker:
+def _start(work: str, crew: list[_Worker]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-    process.start()
+    # A terminal sends Ctrl-C to workers too. They inherit that it is blocked, and so are never
+    # without that protection, as they would be if they had to say so themselves.
+    resource_tracker.ensure_running()  # now, for it ends by unblocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+        crew.append(_Worker(process, ours))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # so that the end of the worker is the end of the pipe
-    return _Worker(process, ours)
-
-
-def _give(worker: _Worker, job: Job) -> bool:
-    try:
-        worker.pipe.send(job)
-    except OSError:
-        return False
-    return True
-
-
-def _receive(worker: _Worker) -> Event:
-    assert worker.index is not None
-    try:
-        message: dict[str, Any] = worker.pipe.recv()
-    except (EOFError, OSError):
-        worker.process.join()
-        return Lost(worker.index, _cause_of_death(worker.process.exitcode))
-    if "lost" in message:
-        return Lost(worker.index, message["lost"])
-    return event(worker.index, message)
+    return crew[-1]
 
 
 def _cause_of_death(exitcode: int | None) -> str:
@@ -93,16 +96,18 @@ def _cause_of_death(exitcode: int | None) -> str:
 
 
 def _serve(pipe: Connection, work: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     function = resolve(work)
-    # The pipe closes when the parent is gone; a job in progress then ends at its next message.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            job = pipe.recv()
-            try:
-                for message in function(job):
-                    pipe.send(message)
-            except (BrokenPipeError, ConnectionResetError):
-                raise
-            except Exception as error:  # contract: a lost job takes no other one with it
-                pipe.send({"lost": f"{type(error).__name__}: {error}"})
+            index, job = pipe.recv()
+            for event in perform(index, function, job):
+                pipe.send(event)
+
+
+def _end_with_parent() -> None:
+    """End this process at once when its parent is gone, in whatever it is at."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

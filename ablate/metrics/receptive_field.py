@@ -32,8 +32,10 @@ UNIT: Final = "px"
 DIRECTION: Final = "none"
 KIND: Final = "fact"
 
+# Of one pixel, whatever they do with its channels.
 _ELEMENTWISE_MODULES = (
     nn.Identity,
+    nn.ChannelShuffle,
     _BatchNorm,
     _DropoutNd,
     nn.ReLU,
@@ -135,7 +137,7 @@ def _meet(reaches: list[Reach], node: fx.Node) -> Reach:
 def _through(node: fx.Node, root: nn.Module, reaches: tuple[Reach, Reach]) -> tuple[Reach, Reach]:
     """Return what the outputs of a node see, given what its inputs see."""
     if node.op == "call_function":
-        if node.target in _ELEMENTWISE_FUNCTIONS or _joins_channels(node):
+        if node.target in _ELEMENTWISE_FUNCTIONS or _joins_channels(node) or _cuts_channels(node):
             return reaches
         raise Unknown(f"the reach of the function {node.name} is not known")
     if node.op != "call_module":
@@ -181,6 +183,15 @@ def _padding(conv: nn.Conv2d) -> tuple[int, int]:
 def _joins_channels(node: fx.Node) -> bool:
     dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
     return node.target in _CONCATENATIONS and dim in (1, -3)
+
+
+def _cuts_channels(node: fx.Node) -> bool:
+    """Return whether a node is x[:, a:b], which leaves every pixel in its place."""
+    if node.target is not operator.getitem:
+        return False
+    index = node.args[1]
+    cuts = index if isinstance(index, tuple) else (index,)
+    return len(cuts) <= 2 and all(isinstance(cut, slice) for cut in cuts)
 
 
 def _pair(sides: int | tuple[int, ...]) -> tuple[int, int]:

@@ -93,17 +93,22 @@ def difference(baseline: nn.Module, variant: nn.Module) -> list[str]:
     """Return how the variant's modules differ from the baseline's, as short lines for people.
 
     What only the baseline has comes first, with "-", then what only the variant has, with "+":
-    `- 7 Conv2d 3x3`, `+ 7 Conv2d 3x3 depthwise`, `+ 7 Conv2d 1x1`. Channels are left out of those
-    lines and have one of their own (`first layer: 32 -> 87 channels`). No lines: no difference.
+    `- 7 Conv2d 3x3`, `+ 7 Conv2d 3x3 depthwise`, `+ 7 Conv2d 1x1`, `+ 4 Skips (around layer 2)`.
+    Channels are left out of those lines and have one of their own (`first layer: 32 -> 87
+    channels`). No lines: no difference.
     """
     if signature(baseline) == signature(variant):
         return []
     before = [(_kind(m), _options(m)) for m in _computing(baseline)]
     after = [(_kind(m), _options(m)) for m in _computing(variant)]
-    # Options are shown where modules of one kind differ in them, and are only noise elsewhere.
+    # Options are shown where modules of one kind differ in them, and are only noise elsewhere;
+    # except those of our own modules, which are few, and which nobody knows by heart.
     spread = Counter(kind for kind, _ in {*before, *after})
-    ours = Counter(f"{k} ({o})" if spread[k] > 1 else k for k, o in before)
-    theirs = Counter(f"{k} ({o})" if spread[k] > 1 else k for k, o in after)
+    modules = [*_computing(baseline), *_computing(variant)]
+    shown = {_kind(m) for m in modules if not type(m).__module__.startswith("torch.")}
+    shown |= {kind for kind, count in spread.items() if count > 1}
+    ours = Counter(f"{k} ({o})" if o and k in shown else k for k, o in before)
+    theirs = Counter(f"{k} ({o})" if o and k in shown else k for k, o in after)
     lines = [f"- {count} {kind}" for kind, count in (ours - theirs).items()]
     lines += [f"+ {count} {kind}" for kind, count in (theirs - ours).items()]
     if not lines:
@@ -137,6 +142,8 @@ def _kind(module: nn.Module) -> str:
         if module.groups > 1:
             depthwise = module.groups == module.in_channels
             words.append("depthwise" if depthwise else f"groups {module.groups}")
+    elif isinstance(module, nn.ChannelShuffle):
+        words.append(f"groups {module.groups}")
     elif isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
         height, width = _pair(module.kernel_size)
         words.append(f"{height}x{width}")

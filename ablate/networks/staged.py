@@ -11,33 +11,57 @@ not say, the network says. Two rules besides:
   depthwise separable stem, say, is another experiment. A `conv` of its stage or its own still wins;
 * the last stage has no `down` unless it names one itself.
 
+`merge` joins what went around some layers with what came through them. A stage's first layer, which
+may change the channels, has nothing go around it. Those after it are taken `span` at a time, and
+what goes into each such span is merged with what comes out of it: in [64, 64] the input of layer 2
+with its output; in [64, 64, 64, 64, 64], with a span of 2, the input of layer 2 with the output of
+layer 3, and the input of layer 4 (the first merge) with the output of layer 5. The last span of a
+stage is shorter where the layers do not suffice. Where it ends in the stage's reduction, what goes
+around is reduced in the same way (pooled, or its pixels skipped) and the merge comes after that.
+After a concatenation there are more channels than the layer says: C becomes 2·C, and 3·C in a stage
+of two spans.
+
 `width` is the number of channels of the first layer; given, it scales all others in proportion. It
-may be fractional: it is the knob that budgets are matched with.
+may be fractional: it is the knob that budgets are matched with. Scaled channels are rounded to
+whole numbers, and to multiples where a block needs them (see `multiple` in `ablate.blocks`: the
+groups of a grouped convolution, say), for the whole stage alike. Stage i of n rounds up what
+exceeds a whole multiple by more than 1 - (i - 1/2) / n of one: as the width grows, the stages gain
+channels in turn, so that budgets rise in small steps and one near the target can be found. What
+needs no rounding is left as it is.
 """
 
+import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
-from ablate import components
-from ablate.components import Act, Conv, Down, Head, Norm
+from ablate import catalog, components
+from ablate.blocks import Unfit
+from ablate.blocks.merge import Join
+from ablate.components import Act, Component, Conv, Down, Head, Merge, Norm
 
 SAMPLES: list[dict[str, Any]] = [
     {"stages": [[8, 8], [16], [32]]},
     {"stages": [[8], [16, 24]], "conv": "depthwise_separable", "down": "strided", "act": "silu"},
     {"stages": [[8, 8], {"layers": [16, {"channels": 16, "conv": "dilated"}], "norm": "none"}]},
     {"stages": [[8, 8], {"layers": [16], "down": "maxpool"}], "width": 5.5},
+    {"stages": [[8] * 4, [16, 16]], "merge": "add", "down": "blurpool"},
+    {"stages": [[8] * 4, {"layers": [16] * 2, "merge": "none"}], "merge": "concat", "span": 3},
+    {"stages": [[8, 8], [16, 16]], "conv": "grouped", "width": 5},
 ]
 
 NORMAL = Conv(kind="normal")
 MAXPOOL = Down(kind="maxpool")
+NONE = Merge(kind="none")
 BATCH = Norm(kind="batch")
 RELU = Act(kind="relu")
 GAP = Head(kind="gap")
@@ -71,6 +95,7 @@ class Stage(BaseModel):
     layers: Annotated[list[Layer], Field(min_length=1)]
     conv: Conv | None = None
     down: Down | None = None
+    merge: Merge | None = None
     norm: Norm | None = None
     act: Act | None = None
 
@@ -93,6 +118,8 @@ def build(
     stem: Conv = NORMAL,
     conv: Conv = NORMAL,
     down: Down = MAXPOOL,
+    merge: Merge = NONE,
+    span: Annotated[int, Field(ge=1)] = 2,
     norm: Norm = BATCH,
     act: Act = RELU,
     head: Head = GAP,
@@ -100,51 +127,131 @@ def build(
     """Return (n, *input_shape) -> (n, outputs).
 
     Raises:
-        ValueError: the image is too small to be halved once more.
+        ValueError: the image is too small to be halved once more, or the channels do not suit a
+            block.
     """
+    plans = [
+        _StagePlan(
+            layers=[
+                _LayerPlan(
+                    layer.channels,
+                    layer.conv or stage.conv or (stem if i == j == 0 else conv),
+                    layer.norm or stage.norm or norm,
+                    layer.act or stage.act or act,
+                )
+                for j, layer in enumerate(stage.layers)
+            ],
+            down=stage.down or (down if i < len(stages) - 1 else None),
+            merge=stage.merge or merge,
+            norm=stage.norm or norm,
+            act=stage.act or act,
+        )
+        for i, stage in enumerate(stages)
+    ]
+    if width is not None:
+        plans = _scaled(plans, width)
     channels, *size = input_shape
-    first = stages[0].layers[0].channels
     features: OrderedDict[str, nn.Module] = OrderedDict()
-    for i, stage in enumerate(stages):
-        reduction = stage.down or (down if i < len(stages) - 1 else None)
-        if reduction is not None and min(size) < 2:
-            raise ValueError(_too_small(input_shape, size, i, reduction))
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for j, layer in enumerate(stage.layers):
-            out = layer.channels
-            if width is not None:
-                out = max(1, round(out * width / first))
-            make = partial(
-                _layer,
-                channels,
-                out,
-                layer.conv or stage.conv or (stem if i == j == 0 else conv),
-                layer.norm or stage.norm or norm,
-                layer.act or stage.act or act,
-            )
-            if reduction is None or j < len(stage.layers) - 1:
-                module = make(1)
-            else:
-                module = components.build(reduction, make)
-                size = _output_size(module, channels, size)
-            layers[f"layer{j + 1}"] = module
-            channels = out
-        features[f"stage{i + 1}"] = nn.Sequential(layers)
+    for number, plan in enumerate(plans, start=1):
+        if plan.down is not None and min(size) < 2:
+            raise ValueError(_too_small(input_shape, size, number, plan.down))
+        module, channels, size = _stage(plan, channels, size, span, f"stage {number}")
+        features[f"stage{number}"] = module
     network: OrderedDict[str, nn.Module] = OrderedDict()
     network["features"] = nn.Sequential(features)
     network["head"] = components.build(head, channels, outputs)
     return nn.Sequential(network)
 
 
-def _layer(
-    in_channels: int, out_channels: int, conv: Conv, norm: Norm, act: Act, stride: int
-) -> nn.Sequential:
-    make_norm, make_act = partial(components.build, norm), partial(components.build, act)
+def _scaled(plans: list["_StagePlan"], width: float) -> list["_StagePlan"]:
+    """Return the stages with the channels that they have at a width."""
+    first = plans[0].layers[0].channels
+    scaled = []
+    for i, plan in enumerate(plans):
+        readers = [following.layers[0].conv for following in plans[i + 1 : i + 2]]
+        convs = [*(layer.conv for layer in plan.layers), *readers]
+        step = math.lcm(*map(_multiple, convs)) * _multiple(plan.merge)
+        up = (i + 0.5) / len(plans)
+        layers = []
+        for layer in plan.layers:
+            steps = math.floor(layer.channels * width / first / step + up)
+            layers.append(replace(layer, channels=max(1, steps) * step))
+        scaled.append(replace(plan, layers=layers))
+    return scaled
+
+
+def _multiple(component: Component) -> int:
+    """Return the number that must divide the channels of a block."""
+    block = catalog.load(component.room, components.name_of(component))
+    if not hasattr(block, "multiple"):
+        return 1
+    number: int = block.multiple(**components.options_of(component))
+    return number
+
+
+def _stage(
+    plan: "_StagePlan", channels: int, size: list[int], span: int, where: str
+) -> tuple[nn.Module, int, list[int]]:
+    """Return a stage, and the channels and [height, width] of what comes out of it."""
+    last = len(plan.layers) - 1
+    make_norm, make_act = _makers(plan.norm, plan.act)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["conv"] = components.build(conv, in_channels, out_channels, stride, make_norm, make_act)
+    skips: list[_Skip] = []
+    for start in (0, *range(1, last + 1, span)):
+        end = min(start + span - 1, last) if start else 0
+        join: Join | None = None
+        if start:
+            with _located(f"{where}, {_numbers(start + 1, end + 1)}"):
+                out_channels = plan.layers[end].channels
+                join = components.build(plan.merge, channels, out_channels, make_norm, make_act)
+        for j in range(start, end + 1):
+            layer = plan.layers[j]
+            out = join.through if join is not None and j == end else layer.channels
+            with _located(f"{where}, layer {j + 1}"):
+                make = partial(_layer, channels, out, layer)
+                if plan.down is None or j < last:
+                    module = make(1)
+                else:
+                    module = components.build(plan.down, make)
+                    size = _output_size(module, channels, size)
+            layers[f"layer{j + 1}"] = module
+            channels = out
+        if join is not None:
+            around: nn.Module = nn.Identity()
+            if plan.down is not None and end == last:
+                around = components.build(plan.down, _nothing)
+            skips.append(_Skip(start + 1, end + 1, around, join))
+            channels = join.out_channels
+    return Skips(layers, skips) if skips else nn.Sequential(layers), channels, size
+
+
+def _layer(
+    in_channels: int, out_channels: int, layer: "_LayerPlan", stride: int, kernel: int | None = None
+) -> nn.Sequential:
+    given = {} if kernel is None else {"kernel": kernel}
+    if not given.keys() <= components.options_of(layer.conv).keys():
+        name = components.name_of(layer.conv)
+        raise Unfit(f"conv block {name!r} has no kernel that could be set to {kernel}")
+    make_norm, make_act = _makers(layer.norm, layer.act)
+    context = in_channels, out_channels, stride, make_norm, make_act
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["conv"] = components.build(layer.conv, *context, **given)
     layers["norm"] = make_norm(out_channels)
     layers["act"] = make_act()
     return nn.Sequential(layers)
+
+
+def _nothing(stride: int, kernel: int | None = None) -> nn.Sequential:
+    """Return a layer that does nothing but leave out pixels, for what goes around one."""
+    if stride == 1:
+        return nn.Sequential()
+    # A convolution of an even kernel looks from between two pixels, so it is their mean.
+    window = 1 if kernel is None or kernel % 2 else 2
+    return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(window, stride)))
+
+
+def _makers(norm: Norm, act: Act) -> tuple[partial[nn.Module], partial[nn.Module]]:
+    return partial(components.build, norm), partial(components.build, act)
 
 
 def _output_size(reduction: nn.Module, channels: int, size: list[int]) -> list[int]:
@@ -163,13 +270,91 @@ def _output_size(reduction: nn.Module, channels: int, size: list[int]) -> list[i
     return list(output.shape[2:])
 
 
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Say where it is that something does not fit."""
+    try:
+        yield
+    except Unfit as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
 def _too_small(
     input_shape: tuple[int, int, int], size: list[int], stage: int, reduction: Down
 ) -> str:
     height, width = input_shape[1:]
-    where = f"after stage {stage}" if stage else "from the start"
+    where = f"after stage {stage - 1}" if stage > 1 else "from the start"
     return (
-        f"stage {stage + 1}: the {height}x{width} input is down to {size[0]}x{size[1]} {where}, "
+        f"stage {stage}: the {height}x{width} input is down to {size[0]}x{size[1]} {where}, "
         f"which {components.name_of(reduction)!r} cannot halve; "
         "use fewer downsamplings or larger images"
     )
+
+
+def _numbers(first: int, last: int) -> str:
+    return f"layer {first}" if first == last else f"layers {first}-{last}"
+
+
+@dataclass(frozen=True)
+class _LayerPlan:
+    """A layer with nothing left open."""
+
+    channels: int
+    conv: Conv
+    norm: Norm
+    act: Act
+
+
+@dataclass(frozen=True)
+class _StagePlan:
+    """A stage with nothing left open; None: no reduction."""
+
+    layers: list[_LayerPlan]
+    down: Down | None
+    merge: Merge
+    norm: Norm  # of layers that the merge adds
+    act: Act
+
+
+@dataclass(frozen=True)
+class _Skip:
+    """What goes around the layers from `first` to `last`, numbered from 1."""
+
+    first: int
+    last: int
+    around: nn.Module
+    join: Join
+
+
+class Skips(nn.Module):
+    """A stage in which some layers are gone around.
+
+    Beside the layers it has two children for every skip that ends at layer j: `around{j}`, which
+    reduces what goes around if that layer reduces, and `merge{j}`.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module], skips: Sequence[_Skip]) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        for skip in skips:
+            self.add_module(f"around{skip.last}", skip.around)
+            self.add_module(f"merge{skip.last}", skip.join)
+        self.layers = len(layers)
+        self.starts = {skip.first for skip in skips}
+        self.ends = {skip.last for skip in skips}
+        self.spans = [_numbers(skip.first, skip.last) for skip in skips]
+
+    def forward(self, x: Tensor) -> Tensor:
+        around = x
+        for number in range(1, self.layers + 1):
+            if number in self.starts:
+                around = x
+            x = self.get_submodule(f"layer{number}")(x)
+            if number in self.ends:
+                around = self.get_submodule(f"around{number}")(around)
+                x = self.get_submodule(f"merge{number}")(around, x)
+        return x
+
+    def extra_repr(self) -> str:
+        return f"around {', '.join(self.spans)}"

@@ -6,15 +6,28 @@ schema; here claims are checked for form and carried into the study.
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+
+def _reference(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]+:[A-Za-z0-9.-]+", text):
+        raise ValueError(f"{text!r} is no reference; write a note and its line, for example A:113")
+    return text
 
 
 class _Claim(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    note: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+:[A-Za-z0-9.-]+$")]  # note and line: "A:113"
+    note: Annotated[str, AfterValidator(_reference)]  # note and line: "A:113"
     says: str  # the note's own words
     metric: str
     match: Literal["none", "params", "macs"] | None = None  # None: every match, each for itself
@@ -28,32 +41,47 @@ class _Claim(BaseModel):
         raise TypeError(f"{type(self).__name__} names no variants")
 
 
-_RELATION = re.compile(r"\s*(.+?)\s*(<|>|=)\s*(.+?)\s*")
+_RELATION = re.compile(r"\s*([^<>=]+?)\s*(<|>|=)\s*([^<>=]+?)\s*")
 _RATIO = re.compile(r"\s*([^/]+?)\s*/\s*([^/]+?)\s*")
 
 
-def _relation(text: str) -> str:
-    if not _RELATION.fullmatch(text):
-        raise ValueError(f"{text!r} is no relation; write for example `depthwise < normal`")
-    return text
+def _relation(text: str, signs: str) -> str:
+    match = _RELATION.fullmatch(text)
+    example = f"depthwise {signs[0]} normal"
+    if match is None:
+        raise ValueError(f"{text!r} is no relation; write for example `{example}`")
+    if match[2] not in signs:
+        which = " or ".join(signs)
+        raise ValueError(f"a claim of this kind expects {which}; write for example `{example}`")
+    return _two(text, match[1], match[3])
 
 
 def _ratio(text: str) -> str:
-    if not _RATIO.fullmatch(text):
+    match = _RATIO.fullmatch(text)
+    if match is None:
         raise ValueError(f"{text!r} is no ratio; write for example `normal/depthwise`")
+    return _two(text, match[1], match[2])
+
+
+def _two(text: str, one: str, other: str) -> str:
+    if one == other:
+        raise ValueError(f"{text!r} names one variant twice; a claim compares two")
     return text
 
 
 def _margin(value: Any) -> Any:
     """Accept `2%` (of the baseline's value) beside a number in the metric's unit."""
-    if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?\s*%", value):
+    if isinstance(value, bool) or (
+        isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?\s*%", value)
+    ):
         raise ValueError(f"{value!r} is no margin; write a number in the metric's unit, or `2%`")
     if isinstance(value, int | float) and value < 0:
         raise ValueError("a margin is the smallest difference that matters; it cannot be negative")
     return value
 
 
-Relation = Annotated[str, AfterValidator(_relation)]
+Inequality = Annotated[str, AfterValidator(lambda text: _relation(text, "<>"))]
+Equation = Annotated[str, AfterValidator(lambda text: _relation(text, "="))]
 Ratio = Annotated[str, AfterValidator(_ratio)]
 Margin = Annotated[float | str, BeforeValidator(_margin)]
 
@@ -62,7 +90,7 @@ class Order(_Claim):
     """One variant has more or less of a metric than another, by at least the margin."""
 
     kind: Literal["order"]
-    expect: Relation
+    expect: Inequality
     margin: Margin
 
     def variants(self) -> list[str]:
@@ -73,7 +101,7 @@ class Equivalence(_Claim):
     """Two variants differ by less than the margin."""
 
     kind: Literal["equivalence"]
-    expect: Relation
+    expect: Equation
     margin: Margin
 
     def variants(self) -> list[str]:
@@ -90,6 +118,12 @@ class RatioClaim(_Claim):
     at_most: float | None = Field(None, gt=0)
     band: float = Field(0.1, gt=0, lt=1)  # "about 8" holds within 10 %
 
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.about is self.at_least is self.at_most is None:
+            raise ValueError("a ratio needs a number: about, at_least or at_most")
+        return self
+
     def variants(self) -> list[str]:
         return _sides(_RATIO, self.of)
 
@@ -102,6 +136,12 @@ class Range(_Claim):
     low: float
     high: float
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low:g}) is above high ({self.high:g}); swap them")
+        return self
+
     def variants(self) -> list[str]:
         return [self.of]
 
@@ -110,7 +150,7 @@ class Equality(_Claim):
     """Two variants have exactly the same value (arithmetic), or compute the same function."""
 
     kind: Literal["equality"]
-    expect: Relation
+    expect: Equation
 
     def variants(self) -> list[str]:
         return _sides(_RELATION, self.expect)
@@ -147,6 +187,12 @@ class RequirementClaim(_Claim):
     at_least: float | None = None
     at_most: float | None = None
 
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.at_least is self.at_most is None:
+            raise ValueError("a requirement needs a number: at_least or at_most")
+        return self
+
     def variants(self) -> list[str]:
         return [self.of]
 
@@ -173,6 +219,9 @@ Claim = Annotated[
     | RequirementClaim
     | Question,
     Field(discriminator="kind"),
+]
+KINDS = [
+    get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(Claim)[0])
 ]
 
 

@@ -4,7 +4,7 @@ A mistake in one place does not hide those elsewhere: what is wrong is left out 
 checked all the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def find(name: str) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            raise SuiteError(name, "", [Problem("suite", f"there is no file {name}")])
+            text = f"there is no file {name}; suites by name: {', '.join(available()) or 'none'}"
+            raise SuiteError(name, "", [Problem("suite", text)])
         return path
     known = available()
     if name in known:
@@ -92,15 +93,20 @@ def load(request: Request, default_profile: str) -> Loaded:
     problems += applied.problems
     only = suite.profiles.get(applied.profile, Profile()).comparisons
     places, variants = {}, {}
+    drafts = list(_not_compared(suite))
     for index, comparison in enumerate(suite.comparisons):
-        if only is not None and comparison.id not in only:
-            continue
-        at = places[comparison.id] = form.place("comparisons", index)
-        found = list(_variants(suite, comparison, at, applied))
-        variants[comparison.id] = sorted(found, key=lambda v: v.name != comparison.baseline)
-        for variant in found:
-            for draft in (variant.trained, variant.full):
-                problems += draft.located(source)
+        at = form.place("comparisons", index)
+        profiles = {*suite.profiles, "full"}
+        if only is None or comparison.id in only:
+            places[comparison.id] = at
+            found = list(_variants(suite, comparison, at, applied))
+            variants[comparison.id] = sorted(found, key=lambda v: v.name != comparison.baseline)
+            drafts += [draft for v in found for draft in (v.trained, v.full)]
+            profiles -= {applied.profile, "full"}
+        drafts += _not_run(suite, comparison, at, sorted(profiles))
+    said = {problem.message for problem in plugin_problems}
+    for draft in drafts:
+        problems += [p for p in draft.located(source) if p.message not in said]
     return Loaded(source, suite, request, applied, places, variants, plugins, problems)
 
 
@@ -110,6 +116,7 @@ def _plugins(suite: Suite, source: Source, folder: Path) -> tuple[dict[str, Path
         path = folder / written
         try:
             room, name = catalog.plug(path)
+            catalog.hold_to_contract(room, name)
             plugins[f"{room}/{name}"] = path.resolve()
         except catalog.PluginError as error:
             problems.append(Problem(source.position(("plugins", index)), str(error)))
@@ -117,18 +124,47 @@ def _plugins(suite: Suite, source: Source, folder: Path) -> tuple[dict[str, Path
 
 
 def _variants(suite: Suite, comparison: Comparison, at: Loc, applied: Applied) -> Iterator[Variant]:
-    for name, written in comparison.variants.items():
-        if isinstance(written, str):
-            changes = suite.variants.get(written, {})
-            where: Loc = ("variants", written)
-        else:
-            changes, where = written, (*at, "variants", name)
-        last = Layer(f"variant {name}", changes, where)
+    for name, last in _differences(suite, comparison, at):
         drafts = [
             configure([*_below(suite, comparison, at, profile), *applied.layers, last])
             for profile in (applied.profile, "full")
         ]
-        yield Variant(name, dict(changes), where, *drafts)
+        assert last.at is not None  # it is from the file
+        yield Variant(name, dict(last.settings), last.at, *drafts)
+
+
+def _differences(suite: Suite, comparison: Comparison, at: Loc) -> Iterator[tuple[str, Layer]]:
+    """Yield a comparison's variants by name, without those that name none of the suite's."""
+    for name, written in comparison.variants.items():
+        if not isinstance(written, str):
+            yield name, Layer(f"variant {name}", written, (*at, "variants", name))
+        elif written in suite.variants:
+            yield name, Layer(f"variant {name}", suite.variants[written], ("variants", written))
+
+
+def _not_run(
+    suite: Suite, comparison: Comparison, at: Loc, profiles: Iterable[str]
+) -> Iterator[Draft]:
+    """Yield configurations that this run has no use for: a suite is sound as a whole or not."""
+    for profile in profiles:
+        for _, last in _differences(suite, comparison, at):
+            yield configure([*_below(suite, comparison, at, profile), last])
+
+
+def _not_compared(suite: Suite) -> Iterator[Draft]:
+    """Yield the configurations of named variants that no comparison has."""
+    used = {
+        written
+        for c in suite.comparisons
+        for written in c.variants.values()
+        if isinstance(written, str)
+    }
+    base = Layer("base", suite.base, ("base",))
+    if not configure([base]).problems:
+        for name in suite.variants.keys() - used:
+            yield configure(
+                [base, Layer(f"variant {name}", suite.variants[name], ("variants", name))]
+            )
 
 
 def _below(suite: Suite, comparison: Comparison, at: Loc, profile: str) -> Iterator[Layer]:

@@ -86,9 +86,15 @@ def solve(
         nearest = " and ".join(f"{count:,} (width {w:g})" for w, count in candidates.items())
         raise Unreachable(
             f"no width brings it within {tolerance:.1%} of {target:,} {kind}; "
-            f"the nearest: {nearest}"
+            f"the nearest: {nearest}; widen the tolerance, for example "
+            f"match: {{{kind}: {_enough(residual)}}}, or leave this match out"
         )
     return Solution(width, residual)
+
+
+def _enough(residual: float) -> str:
+    """Return the next whole percentage above a residual."""
+    return f"{math.floor(abs(residual) * 100) + 1}%"
 
 
 def _short(width: float, at: Any) -> float:

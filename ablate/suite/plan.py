@@ -61,6 +61,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
     nothing is trained. Damaged records are set aside, so that they are made again.
 
     Raises:
+        NewerRecord: a record is of a newer version of ablate.
         SuiteError: the device cannot train in the precision that is asked for.
     """
     damaged: list[str] = []
@@ -74,10 +75,10 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
         for built in item.rows:
             ids = {}
             for seed in loaded.applied.seeds:
-                spec = _spec(built.config, seed, item, device, plugins)
+                spec = _spec(built, seed, device, plugins)
                 job = {
                     "spec": spec,
-                    "data": item.opened.component,
+                    "data": built.opened.component,
                     "plugins": [str(path) for path in loaded.plugins.values()],
                     "runs": str(runs),
                 }
@@ -86,7 +87,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
                 if built.matches != ["none"] and built is not item.rows[0]:
                     label += f" (equal {', '.join(m for m in built.matches if m != 'none')})"
                 if ids[seed] not in trials:
-                    done, seconds = pace.of(ids[seed], spec, built.config, item.opened.dataset)
+                    done, seconds = pace.of(ids[seed], spec, built.config, built.opened.dataset)
                     trials[ids[seed]] = TrialPlan(ids[seed], seed, label, job, done, seconds)
             fact = _fact(runs, built.config, item, facts, damaged)
             full = _fact(runs, built.full_config, item, facts, damaged)
@@ -119,7 +120,11 @@ class _Pace:
             self.known[key] = record.seconds
             return True, record.seconds
         if key not in self.known:
-            self.known[key] = probe.seconds(config, dataset, spec["precision"], self.device)
+            try:
+                seconds = probe.seconds(config, dataset, spec["precision"], self.device)
+            except Exception:  # its trials fail as early, and their records say why
+                seconds = 1.0
+            self.known[key] = seconds
         return False, self.known[key]
 
 
@@ -159,21 +164,25 @@ def _full_cost(
 def stored(
     runs: Path, kind: Literal["trial", "fact"], id: str, damaged: list[str]
 ) -> Record | None:
-    """Return a record; set a damaged one aside, name it in `damaged` and return None."""
+    """Return a record; set a damaged one aside, name it in `damaged` and return None.
+
+    Raises:
+        NewerRecord: it is of a newer version of ablate.
+    """
     try:
         return records.read(runs, kind, id)
+    except records.NewerRecord:
+        raise
     except records.DamagedRecord as error:
         moved = records.set_aside(runs, kind, id)
         damaged.append(f"{error}; set aside as {moved}, it is made again")
         return None
 
 
-def _spec(
-    config: dict[str, Any], seed: int, item: Checked, device: str, plugins: dict[str, str]
-) -> dict[str, Any]:
-    chosen, _ = precision.choose(config["recipe"]["precision"], device)
-    digest = item.opened.dataset.digest
-    return spec_of(config, seed, digest, chosen, device, plugins)
+def _spec(built: BuiltRow, seed: int, device: str, plugins: dict[str, str]) -> dict[str, Any]:
+    chosen, _ = precision.choose(built.config["recipe"]["precision"], device)
+    digest = built.opened.dataset.digest
+    return spec_of(built.config, seed, digest, chosen, device, plugins)
 
 
 def _fact(

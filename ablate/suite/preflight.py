@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ablate import networks
-from ablate.data import DataError, Dataset, hold_out, open_data
-from ablate.suite import match
+from ablate import catalog, networks
+from ablate.data import DataError, Dataset, open_data, with_validation
+from ablate.suite import dotted, match
 from ablate.suite.load import Loaded, Variant
-from ablate.suite.resolve import SIZES, trace
+from ablate.suite.resolve import SIZES, Draft, Layer, configure, override, settings, trace
 from ablate.suite.schema import Comparison, Match
 from ablate.suite.source import Loc, Position, Problem, SuiteError
 from ablate.tasks import Task
@@ -47,6 +47,7 @@ class BuiltRow:
     residual: float | None
     full_residual: float | None
     structure: list[str]  # of the full network against the full baseline
+    opened: Opened
 
 
 @dataclass
@@ -67,19 +68,26 @@ def check(loaded: Loaded) -> list[Checked]:
         SuiteError: with the problems of the file and those found by building, all together.
     """
     found = list(loaded.problems)
-    cache: dict[str, Opened | DataError] = {}
+    cache: dict[str, Opened | _Refused] = {}
     checked = []
     for comparison in loaded.suite.comparisons:
         variants = loaded.variants.get(comparison.id, [])
+        if variants:
+            found += _metric(loaded, comparison)
         sound = [v for v in variants if not v.trained.problems and not v.full.problems]
         if not sound or sound[0].name != comparison.baseline:
             continue  # what is wrong with them is among the problems
-        opened = _open(sound[0], cache)
-        if isinstance(opened, DataError):
-            place = _place_of(loaded, sound[0], ("data", "name"), Position(0, 0))
-            found.append(Problem(place, str(opened)))
+        data = {}
+        for variant in sound:
+            opened = _other_test(variant, sound[0]) or _open(variant, cache)
+            if isinstance(opened, Opened):
+                data[variant.name] = opened
+            else:
+                place = _place_of(loaded, variant, opened.loc, Position(0, 0))
+                found.append(Problem(place, opened.message))
+        if comparison.baseline not in data:
             continue
-        result = _build(loaded, comparison, sound, opened, found)
+        result = _build(loaded, comparison, [v for v in sound if v.name in data], data, found)
         if result is not None:
             checked.append(result)
     if found:
@@ -87,21 +95,60 @@ def check(loaded: Loaded) -> list[Checked]:
     return checked
 
 
-def _open(baseline: Variant, cache: dict[str, Opened | DataError]) -> Opened | DataError:
-    values = baseline.trained.values["data"]
+@dataclass(frozen=True)
+class _Refused:
+    """Why a variant has no data, and the part of its configuration that is to blame."""
+
+    loc: Loc
+    message: str
+
+
+def _metric(loaded: Loaded, comparison: Comparison) -> list[Problem]:
+    """Return what is wrong with the metric by which a comparison is to be read."""
+    name, known = comparison.metric, catalog.names("metrics")
+    if name is None or name not in known:
+        return []  # the latter is among the problems
+    measured = [m for m in known if catalog.load("metrics", m).KIND == "trial"]
+    if name in measured:
+        return []
+    message = (
+        f"{name!r} is a fact of the network, which no trial measures; a comparison is read by one "
+        f"of: {', '.join(measured)} (a claim may be about any metric)"
+    )
+    place = loaded.source.position((*loaded.places[comparison.id], "metric"))
+    return [Problem(place, message)]
+
+
+def _open(variant: Variant, cache: dict[str, Opened | _Refused]) -> Opened | _Refused:
+    values = variant.trained.values["data"]
     own = {k: v for k, v in values.items() if k not in (*SIZES, "fallback")}
     key = repr((own, values["fallback"], values["validation_images"]))
     if key not in cache:
+        blamed: Loc = ("data", "name")
         try:
             fallback = values["fallback"]
             dataset, used, reason = open_data(own, fallback, allow_fallback=fallback is not None)
-            if values["validation_images"]:
-                dataset = hold_out(dataset, values["validation_images"])
+            blamed = ("data", "validation_images")
+            dataset = with_validation(dataset, values["validation_images"])
             component = own if used == own["name"] else {"name": used}
             cache[key] = Opened(dataset, component, own["name"], reason)
         except DataError as error:
-            cache[key] = error
+            cache[key] = _Refused(blamed, str(error))
     return cache[key]
+
+
+def _other_test(variant: Variant, baseline: Variant) -> _Refused | None:
+    """Return what is wrong where a variant would be tested on other images than the baseline."""
+    ours, theirs = variant.trained.values["data"], baseline.trained.values["data"]
+    free = {"train_images", "validation_images"}
+    other = [k for k in {**theirs, **ours} if k not in free and ours.get(k) != theirs.get(k)]
+    if not other:
+        return None
+    return _Refused(
+        ("data", other[0]),
+        f"variant {variant.name!r} would be tested on other images than {baseline.name!r}; "
+        "put what all variants share into the comparison's `base:`",
+    )
 
 
 def _place_of(
@@ -112,7 +159,7 @@ def _place_of(
     if origin is None:
         return default
     if origin.at is None:
-        return origin.layer
+        return origin.layer  # `--data`, or the command line's settings
     return loaded.source.position(trace(loaded.source, origin, loc)[0])
 
 
@@ -120,50 +167,125 @@ def _build(
     loaded: Loaded,
     comparison: Comparison,
     variants: list[Variant],
-    opened: Opened,
+    data: dict[str, Opened],
     found: list[Problem],
 ) -> Checked | None:
     built = {}
     complaints: set[str] = set()
+    at = (*loaded.places[comparison.id], "variants")
     for variant in variants:
-        place: Position | str = loaded.source.position(variant.at, key=True)
-        if variant is variants[0]:
-            place = _place_of(loaded, variant, ("network",), place)
+        dataset = data[variant.name].dataset
+        draft = variant.trained
         try:
-            trained, task, shape = assemble(variant.trained.values, opened.dataset)
-            full, _, _ = assemble(variant.full.values, opened.dataset)
-            _trace(trained, shape)
+            trained, task, shape = _network(draft.values, dataset)
+            draft = variant.full
+            full, _, _ = _network(draft.values, dataset)
             built[variant.name] = (trained, full, task, shape)
-        except ValueError as error:
+        except _Unbuildable as error:
             if str(error) not in complaints:  # what is wrong with the base is said once
+                place = _culprit(loaded, draft, dataset)
                 found.append(Problem(place, f"{comparison.id}/{variant.name}: {error}"))
             complaints.add(str(error))
     baseline = variants[0]
     if baseline.name not in built:
         return None
     base_net, base_full, task, shape = built[baseline.name]
-    result = Checked(comparison, opened, shape, task.outputs)
-    result.rows.append(_row(baseline, Match(kind="none"), baseline, result))
+    result = Checked(comparison, data[baseline.name], shape, task.outputs)
+    result.rows.append(_row(baseline, Match(kind="none"), baseline, result, result.opened))
     for variant in variants[1:]:
         if variant.name not in built:
             continue
-        place = loaded.source.position(variant.at, key=True)
+        place = loaded.source.position((*at, variant.name), key=True)
         network, full, own_task, _ = built[variant.name]
         same = _no_change(baseline, variant, base_net, network, task, own_task)
         if same:
-            found.append(Problem(place, f"variant {variant.name!r} changes nothing: {same}"))
+            typed = _typed_over(variant, loaded)
+            instead = f"without {typed} it would" if typed else "let it differ, or leave it out"
+            message = f"variant {variant.name!r} changes nothing: {same}; {instead}"
+            found.append(Problem(place, message))
             continue
         for kind in comparison.match:
             try:
-                row = _row(variant, kind, baseline, result)
+                row = _row(variant, kind, baseline, result, data[variant.name])
             except match.Unreachable as error:
                 found.append(
                     Problem(place, f"{comparison.id}/{variant.name} at equal {kind.kind}: {error}")
                 )
                 continue
-            full, _, _ = assemble(row.full_config, opened.dataset)
+            full, _, _ = assemble(row.full_config, row.opened.dataset)
             _add(result.rows, replace(row, structure=networks.difference(base_full, full)))
     return result
+
+
+class _Unbuildable(Exception):
+    """A network that cannot be built or used; the message says why."""
+
+
+def _network(config: Mapping[str, Any], dataset: Dataset) -> tuple[nn.Module, Task, Shape]:
+    """Build the network of a configuration and send an empty image through.
+
+    Raises:
+        _Unbuildable: shapes do not fit, or a block (perhaps a user's own) raises.
+    """
+    try:
+        network, task, shape = assemble(config, dataset)
+    except ValueError as error:
+        raise _Unbuildable(str(error)) from error
+    except Exception as error:
+        raise _Unbuildable(f"building it raises {_line(error)}") from error
+    network.eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, *shape))
+    except Exception as error:
+        size = "x".join(map(str, shape))
+        raise _Unbuildable(f"the network does not take {size} images: {_line(error)}") from error
+    return network, task, shape
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _culprit(loaded: Loaded, draft: Draft, dataset: Dataset) -> Position | str:
+    """Return the place of the setting since which the network of a draft cannot be built."""
+    steps = settings(draft)
+    blamed = steps[-1]
+    while len(steps) > 1:
+        *before, last = steps
+        earlier = configure(before)
+        if earlier.problems:  # not complete without the last one: it was wrong from the start
+            of_network = (step for step in reversed(steps) if _path(step).startswith("network"))
+            blamed = next(of_network, last)
+            break
+        try:
+            _network(earlier.values, dataset)
+        except _Unbuildable:
+            steps = before
+        else:
+            blamed = last
+            break
+    if blamed.at is None:
+        return f"{blamed.name}: {_path(blamed)}"
+    return loaded.source.position((*blamed.at, _path(blamed)))
+
+
+def _path(step: Layer) -> str:
+    return next(iter(step.settings))
+
+
+def _typed_over(variant: Variant, loaded: Loaded) -> str:
+    """Return the command line's settings of what a variant changes too, as they were typed."""
+    paths = [dotted.parse(path) for path in variant.changes]
+    return " ".join(
+        text
+        for text in loaded.request.overrides
+        if any(_overlap(dotted.parse(override(text)[0]), path) for path in paths)
+    )
+
+
+def _overlap(one: Loc, other: Loc) -> bool:
+    return one[: len(other)] == other[: len(one)]
 
 
 def _no_change(
@@ -181,7 +303,9 @@ def _no_change(
     return None
 
 
-def _row(variant: Variant, kind: Match, baseline: Variant, checked: Checked) -> BuiltRow:
+def _row(
+    variant: Variant, kind: Match, baseline: Variant, checked: Checked, opened: Opened
+) -> BuiltRow:
     """Return a variant at a budget, its widths solved for as trained and for the full profile.
 
     Raises:
@@ -189,7 +313,7 @@ def _row(variant: Variant, kind: Match, baseline: Variant, checked: Checked) -> 
     """
     own = [variant.trained.values, variant.full.values]
     if kind.kind == "none":
-        return BuiltRow(variant, ["none"], own[0], own[1], {}, {}, None, None, [])
+        return BuiltRow(variant, ["none"], own[0], own[1], {}, {}, None, None, [], opened)
     solutions = []
     for config, base in zip(own, (baseline.trained.values, baseline.full.values), strict=True):
         shape, outputs = checked.shape, checked.outputs
@@ -208,6 +332,7 @@ def _row(variant: Variant, kind: Match, baseline: Variant, checked: Checked) -> 
         trained.residual,
         full.residual,
         [],
+        opened,
     )
 
 
@@ -222,13 +347,3 @@ def _add(rows: list[BuiltRow], row: BuiltRow) -> None:
 
 def _with_width(config: Mapping[str, Any], width: float) -> dict[str, Any]:
     return {**config, "network": {**config["network"], match.KNOB: width}}
-
-
-def _trace(network: nn.Module, shape: Shape) -> None:
-    """Send an empty image through, so that shapes that do not fit are found before training."""
-    network.eval()
-    try:
-        with torch.no_grad():
-            network(torch.zeros(1, *shape))
-    except RuntimeError as error:
-        raise ValueError(f"the network does not take {shape} images: {error}") from error

@@ -1,71 +1,115 @@
 """Names in a suite that name nothing, and things that are there twice."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ablate import catalog
 from ablate.suite import dotted
+from ablate.suite.claims import Claim
+from ablate.suite.schema import Comparison, Requirement, setting
 from ablate.suite.source import Loc, Problem, Source
 from ablate.suite.structure import Form
+
+Found = tuple[Loc, bool, str]  # where, whether the key is meant (not the value), message
 
 
 def references(form: Form, source: Source, path: Path) -> list[Problem]:
     """Return what is wrong with the names in a suite."""
+    return [
+        Problem(source.position(at, key=key), text) for at, key, text in _all(form, source, path)
+    ]
+
+
+def _all(form: Form, source: Source, path: Path) -> Iterator[Found]:
     suite = form.suite
-    found: list[tuple[Loc, bool, str]] = []
-    if suite.id != path.stem:
-        found.append(
-            (("id",), False, f"the id {suite.id!r} and the file's name {path.name} differ")
-        )
-    ids = [comparison.id for comparison in suite.comparisons]
-    metrics = catalog.names("metrics")
+    if source.data.get("id") == suite.id != path.stem:  # otherwise it is wrong in itself
+        text = f"the id {suite.id!r} is not the file's name; name the file {suite.id}.yaml"
+        yield ("id",), False, text
+    seen: set[str] = set()
     for index, comparison in enumerate(suite.comparisons):
         at = form.place("comparisons", index)
-        written = dotted.get(source.data, (*at, "variants"))  # also those that were left out
-        if comparison.id in ids[:index]:
-            found.append(
-                ((*at, "id"), False, f"the id {comparison.id!r} is taken by another comparison")
-            )
-        if comparison.baseline not in written:
-            hint = catalog.suggest(comparison.baseline, written)
-            text = f"the baseline {comparison.baseline!r} is no variant of it; {hint}"
-            found.append(((*at, "baseline"), False, text))
-        if len(written) < 2:
-            text = "a comparison needs a baseline and at least one other variant"
-            found.append(((*at, "variants"), True, text))
-        for name, variant in comparison.variants.items():
-            if isinstance(variant, str) and variant not in suite.variants:
-                text = f"unknown variant {variant!r}; {catalog.suggest(variant, suite.variants)}"
-                found.append(((*at, "variants", name), False, text))
-        if comparison.metric is not None and comparison.metric not in metrics:
-            hint = catalog.suggest(comparison.metric, metrics)
-            text = f"unknown metric {comparison.metric!r}; {hint}"
-            found.append(((*at, "metric"), False, text))
+        if dotted.get(source.data, at).get("id") == comparison.id:
+            if comparison.id in seen:
+                text = f"the id {comparison.id!r} is taken by another comparison; choose another"
+                yield (*at, "id"), False, text
+            seen.add(comparison.id)
+        yield from _comparison(comparison, at, source)
+        variants = _written(source, *at, "variants")
         for number, claim in enumerate(comparison.claims):
             here = form.place("comparisons", index, "claims", number)
-            root = claim.metric.partition(".")[0]
-            if root not in metrics:
-                text = f"unknown metric {claim.metric!r}; {catalog.suggest(root, metrics)}"
-                found.append(((*here, "metric"), False, text))
-            for name in claim.variants():
-                if name not in written:
-                    text = f"the claim is about {name!r}, which is no variant of this comparison; "
-                    text += catalog.suggest(name, written)
-                    key = next(k for k in ("expect", "of", "between") if hasattr(claim, k))
-                    found.append(((*here, key), False, text))
+            yield from _claim(claim, here, comparison, variants)
+    used = {name for comparison in suite.comparisons for name in comparison.variants}
     for index, requirement in enumerate(suite.requirements):
         at = form.place("requirements", index)
-        known = [*suite.variants, *(v for c in suite.comparisons for v in c.variants)]
-        if requirement.variant not in known:
-            text = f"unknown variant {requirement.variant!r}; "
-            text += catalog.suggest(requirement.variant, known)
-            found.append(((*at, "variant"), False, text))
-        for metric in requirement.__pydantic_extra__:
-            if metric not in metrics:
-                text = f"unknown metric {metric!r}; {catalog.suggest(metric, metrics)}"
-                found.append(((*at, metric), True, text))
+        yield from _requirement(requirement, at, {*_written(source, "variants"), *used})
+    ids = [comparison.id for comparison in suite.comparisons]
     for name, profile in suite.profiles.items():
         for number, wanted in enumerate(profile.comparisons or []):
             if wanted not in ids:
                 text = f"unknown comparison {wanted!r}; {catalog.suggest(wanted, ids)}"
-                found.append((("profiles", name, "comparisons", number), False, text))
-    return [Problem(source.position(loc, key=key), text) for loc, key, text in found]
+                yield ("profiles", name, "comparisons", number), False, text
+
+
+def _comparison(comparison: Comparison, at: Loc, source: Source) -> Iterator[Found]:
+    variants, named = _written(source, *at, "variants"), _written(source, "variants")
+    if comparison.baseline not in variants:
+        hint = catalog.suggest(comparison.baseline, variants)
+        text = f"the baseline {comparison.baseline!r} is no variant of this comparison; {hint}"
+        yield (*at, "baseline"), False, text
+    if len(variants) < 2:
+        text = "a comparison needs a baseline and at least one other variant"
+        yield (*at, "variants"), True, text
+    for name, variant in comparison.variants.items():
+        if isinstance(variant, str) and variant not in named:
+            text = f"unknown variant {variant!r}; {catalog.suggest(variant, named)}"
+            yield (*at, "variants", name), False, text
+    if comparison.metric is not None:
+        yield from _metric(comparison.metric, (*at, "metric"))
+    profiles = [*_written(source, "profiles"), "full"]
+    for name in comparison.profiles:
+        if name not in profiles:
+            text = f"unknown profile {name!r}; {catalog.suggest(name, profiles)}"
+            yield (*at, "profiles", name), True, text
+
+
+def _claim(
+    claim: Claim, at: Loc, comparison: Comparison, variants: Iterable[str]
+) -> Iterator[Found]:
+    yield from _metric(claim.metric.partition(".")[0], (*at, "metric"))
+    key = next(key for key in ("of", "between", "expect") if hasattr(claim, key))
+    for number, name in enumerate(claim.variants()):
+        if name not in variants:
+            hint = catalog.suggest(name, variants)
+            text = f"the claim is about {name!r}, which is no variant of this comparison; {hint}"
+            yield (*at, key, *([number] if key == "between" else [])), False, text
+    matches = [match.kind for match in comparison.match]
+    if claim.match is not None and claim.match not in matches:
+        text = f"the comparison is not matched by {claim.match}; add that to its `match:`"
+        yield (*at, "match"), False, text
+    for path in claim.over:
+        try:
+            setting(path)
+        except ValueError as error:
+            yield (*at, "over", path), True, str(error)
+
+
+def _requirement(requirement: Requirement, at: Loc, known: Iterable[str]) -> Iterator[Found]:
+    if requirement.variant not in known:
+        hint = catalog.suggest(requirement.variant, sorted(known))
+        yield (*at, "variant"), False, f"unknown variant {requirement.variant!r}; {hint}"
+    for metric in requirement.__pydantic_extra__:
+        yield from _metric(metric, (*at, metric), key=True)
+
+
+def _metric(name: str, at: Loc, *, key: bool = False) -> Iterator[Found]:
+    known = catalog.names("metrics")
+    if name not in known:
+        yield at, key, f"unknown metric {name!r}; {catalog.suggest(name, known)}"
+
+
+def _written(source: Source, *loc: str | int) -> list[str]:
+    """Return the keys that the file has there, also of what is wrong and was left out."""
+    try:
+        return list(dotted.get(source.data, loc))
+    except (dotted.PathError, TypeError):
+        return []

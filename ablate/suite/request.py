@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ablate import catalog
 from ablate.suite import schema
-from ablate.suite.resolve import Layer, override, words
+from ablate.suite.resolve import Layer, named, override, words
 from ablate.suite.schema import Suite, Until
 from ablate.suite.source import Problem
 
@@ -69,7 +69,7 @@ def apply(request: Request, suite: Suite, default_profile: str) -> Applied:
         try:
             key, value = override(text)
             if key != "seeds":
-                schema._path(key)
+                schema.setting(key)
         except ValueError as error:
             problems.append(Problem("command line", str(error)))
             continue
@@ -82,11 +82,14 @@ def apply(request: Request, suite: Suite, default_profile: str) -> Applied:
         wanted = settings.pop("seeds", None) if request.seeds is None else request.seeds
         try:
             wanted = _Seeds.model_validate({"seeds": _seed_words(wanted)}).seeds
-        except (ValidationError, ValueError) as error:
-            text = (
-                words(error.errors()[0], ()) if isinstance(error, ValidationError) else str(error)
-            )
-            problems.append(Problem("command line: seeds", text))
+        except ValueError as error:
+            text = str(error)
+            if isinstance(error, ValidationError):
+                first = error.errors()[0]
+                index = [step for step in first["loc"] if isinstance(step, int)]
+                text = named(("seeds", *index), words(first, Until.model_fields))
+            where = "command line" if request.seeds is None else "--seeds"
+            problems.append(Problem(where, text))
             wanted = 1
     layers.append(Layer("command line", settings))
     if isinstance(wanted, Until):
@@ -111,8 +114,14 @@ def _seed_words(written: Any) -> Any:
         if "," in text:
             return [int(part) for part in text.split(",")]
         first, dash, last = text.partition("-")
-        return list(range(int(first), int(last) + 1)) if dash else int(text)
+        if not dash or not first:  # -3 is a count, and a wrong one
+            return int(text)
+        if int(first) <= int(last) < int(first) + schema.MOST_SEEDS:
+            return list(range(int(first), int(last) + 1))
     except ValueError:
         raise ValueError(
             f"{written!r} is neither a count (5), a list (0,3,7) nor a range (0-4)"
         ) from None
+    raise ValueError(
+        f"{written!r} is no range of 1 to {schema.MOST_SEEDS:,} seeds; write for example 0-4"
+    )

@@ -6,21 +6,26 @@ the command line because it *is* its difference: an override must not silently u
 """
 
 import copy
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ablate import catalog
-from ablate.components import Component, Network, Task, expand
+from ablate.components import Component, Network, Task, expand, plain
 from ablate.suite import dotted
 from ablate.suite.schema import PARTS, Data, Recipe
-from ablate.suite.source import Loc, Problem, Source
+from ablate.suite.source import Loc, Problem, Source, SuiteError, read
 
 COMPONENTS: dict[str, type[Component]] = {"task": Task, "data": Data, "network": Network}
+# What a message gives as an example where a part is missing.
+EXAMPLES = {
+    "task": "task: classify",
+    "data": "data: cifar10",
+    "network": "network: {family: staged, stages: [[32], [64]]}",
+}
 # Of a data component: how much of the data is used, whatever data set it is.
 SIZES = ("train_images", "validation_images", "test_images")
 
@@ -56,6 +61,7 @@ class Fault:
 class Draft:
     """A configuration in the making."""
 
+    layers: list[Layer] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     origins: list[Origin] = field(default_factory=list)
     problems: list[tuple[Origin | None, Fault]] = field(default_factory=list)
@@ -77,8 +83,8 @@ def configure(layers: Iterable[Layer]) -> Draft:
 
     The draft's values are canonical (every option spelt out, JSON types) where it has no problems.
     """
-    draft = Draft()
-    for layer in layers:
+    draft = Draft(list(layers))
+    for layer in draft.layers:
         _apply(draft, layer)
     _validate(draft)
     return draft
@@ -94,9 +100,9 @@ def override(text: str) -> tuple[str, Any]:
     if not equals or not path:
         raise ValueError(f"{text!r} is no setting; write for example recipe.epochs=2")
     try:
-        return path.strip(), YAML(typ="safe", pure=True).load(value)
-    except YAMLError:
-        raise ValueError(f"{text!r}: the value is not valid YAML") from None
+        return path.strip(), read(value, "").data
+    except SuiteError as error:
+        raise ValueError(f"{text!r}: {error.problems[0].message}") from None
 
 
 def replace_data(values: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,27 +120,30 @@ def _apply(draft: Draft, layer: Layer) -> None:
         part = str(loc[0])
         if part == "data" and layer.name == "--data":
             value = replace_data(draft.values, value)
-        if len(loc) > 1:
-            _spell_out(draft, part)
+        sound = len(loc) == 1 or _spell_out(draft, part)
         try:
             dotted.put(draft.values, loc, copy.deepcopy(value))
         except dotted.PathError as error:
-            draft.problems.append((origin, Fault(loc, "path", str(error))))
+            if sound:  # a path into a part that is wrong may lead nowhere for that reason alone
+                draft.problems.append((origin, Fault(loc, "path", str(error))))
         else:
             draft.origins.append(origin)
 
 
-def _spell_out(draft: Draft, part: str) -> None:
+def _spell_out(draft: Draft, part: str) -> bool:
     """Put a part into its canonical form, so that paths lead into what was written in short.
 
-    A part with problems stays as it is; they are reported when the whole is validated.
+    A part with problems, or one that is not there, stays as it is, and False is returned; that is
+    reported when the whole is validated.
     """
     if part == "recipe":
-        draft.values.setdefault("recipe", {})
-    elif part in draft.values:
-        values, problems = _component(part, draft.values[part])
-        if not problems:
-            draft.values[part] = values
+        return isinstance(draft.values.setdefault("recipe", {}), dict)
+    if part not in draft.values:
+        return False
+    values, problems = _component(part, draft.values[part])
+    if not problems:
+        draft.values[part] = values
+    return not problems
 
 
 def _validate(draft: Draft) -> None:
@@ -142,20 +151,29 @@ def _validate(draft: Draft) -> None:
         if part == "recipe":
             values, faults = _recipe(draft.values.get("recipe", {}))
         elif part not in draft.values:
-            known = ", ".join(sorted(draft.values)) or "nothing"
-            message = f"the configuration has no {part}; `base:` sets {known}"
+            message = f"`base:` has no {part!r}, which every trial needs; add {EXAMPLES[part]}"
             values, faults = {}, [Fault((part,), "missing", message)]
         else:
             values, faults = _component(part, draft.values[part])
         draft.values[part] = values
         draft.problems += [(draft.origin(fault.loc), fault) for fault in faults]
     fallback = draft.values["data"].get("fallback")
-    if fallback is not None and fallback not in catalog.names("data"):
-        message = (
-            f"unknown data set {fallback!r}; {catalog.suggest(fallback, catalog.names('data'))}"
-        )
+    message = _no_fallback(fallback) if isinstance(fallback, str) else None
+    if message is not None:
         fault = Fault(("data", "fallback"), "unknown_name", message)
         draft.problems.append((draft.origin(fault.loc), fault))
+
+
+def _no_fallback(name: str) -> str | None:
+    """Return why a data set cannot take another one's place, None if it can."""
+    known = catalog.names("data")
+    if name not in known:
+        return f"unknown data set {name!r}; {catalog.suggest(name, known)}"
+    fields = catalog.options("data", name).model_fields
+    needed = next((option for option, field in fields.items() if field.is_required()), None)
+    if needed is None:
+        return None
+    return f"data set {name!r} needs the option {needed!r}, so it cannot be a fallback"
 
 
 def _component(part: str, written: Any) -> tuple[dict[str, Any], list[Fault]]:
@@ -191,15 +209,15 @@ def words(error: Any, known: Iterable[str]) -> str:
         return f"unknown key {last!r}; {catalog.suggest(str(last), known)}"
     if error["type"] == "missing":
         return f"the key {last!r} is missing"
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    message = str(error["msg"]).replace("Input should be", "should be", 1).partition(", unable")[0]
-    value = error["input"]
-    if value is None or isinstance(value, str | int | float):
-        return f"{message}, not {'nothing' if value is None else repr(value)}"
-    if error["type"].endswith("_type"):
-        return f"{message}, not a {'list' if isinstance(value, list) else 'mapping'}"
-    return message
+    return "".join(plain(error))
+
+
+def named(loc: Loc, message: str) -> str:
+    """Return a message that says of something what it should be, with the name of that thing."""
+    if not message.startswith("should "):
+        return message
+    names = [at for at, step in enumerate(loc) if isinstance(step, str)]
+    return f"{dotted.show(loc[names[-1] :] if names else loc)} {message}"
 
 
 def trace(source: Source, origin: Origin, loc: Loc) -> tuple[Loc, bool]:
@@ -225,15 +243,25 @@ def _has_parts(source: Source, at: Loc) -> bool:
     return any(loc[: len(at)] == at and len(loc) > len(at) for loc in source.values)
 
 
+def settings(draft: Draft) -> list[Layer]:
+    """Return a draft's settings one by one, each as a layer of its own."""
+    return [
+        dataclasses.replace(layer, settings={path: value})
+        for layer in draft.layers
+        for path, value in layer.settings.items()
+    ]
+
+
 def _locate(source: Source, origin: Origin | None, fault: Fault) -> Problem:
     if origin is None:
         return Problem(source.position(("base",), key=True), fault.message)
     if origin.at is None:
-        return Problem(f"{origin.layer}: {dotted.show(fault.loc)}", fault.message)
+        path, says = dotted.show(fault.loc), fault.message.startswith("should ")
+        return Problem(origin.layer, f"{path}{'' if says else ':'} {fault.message}")
     at, _ = trace(source, origin, fault.loc)
     key = fault.kind == "path" or (
         # `network.widht: 16`: the path itself, or the mapping's key, names what there is not
         fault.kind == "extra_forbidden"
         and (len(fault.loc) == len(origin.path) or at[-1] == fault.loc[-1])
     )
-    return Problem(source.position(at, key=key), fault.message)
+    return Problem(source.position(at, key=key), named(fault.loc, fault.message))

@@ -5,8 +5,9 @@ dotted paths to values, applied one over the other by `resolve.py`. They are hel
 the configuration that results is validated there, against the options of the blocks it names.
 """
 
+import difflib
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,19 +19,25 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
+    model_validator,
 )
 
+from ablate.catalog import suggest
 from ablate.components import Component, Network, Task
 from ablate.suite import dotted
 from ablate.suite.claims import Claim
 
 PARTS = ("task", "data", "network", "recipe")
+MATCHES = ("none", "params", "macs")
+MOST_SEEDS = 10_000
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys and changes after validation."""
+    """Refuses unknown keys, values of another type (`true` for 1) and changes after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, strict=True, allow_inf_nan=False
+    )
 
 
 # --- configuration: what one trial is given -------------------------------------------------------
@@ -39,13 +46,15 @@ class Strict(BaseModel):
 class Data(Component):
     """A data set and how much of it is used. Options of the data set itself stand beside these."""
 
+    model_config = ConfigDict(strict=True)
+
     room: ClassVar[str] = "data"
     key: ClassVar[str] = "name"
 
     name: str
     fallback: str | None = None  # the data set to use where this one cannot be had
     train_images: PositiveInt | None = None  # a subset, drawn anew for each seed; None: all
-    validation_images: int = Field(0, ge=0)  # held out of training; 0: none
+    validation_images: int = Field(0, ge=0)  # held out of training, unless the set has a split
     test_images: PositiveInt | None = None  # the first ones of a fixed permutation; None: all
 
 
@@ -92,16 +101,31 @@ def _id(text: str) -> str:
     return text
 
 
-def _path(text: str) -> str:
-    steps = dotted.parse(text)
-    if steps[0] not in PARTS:
-        from ablate.catalog import suggest
-
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _+.-]*", text):
         raise ValueError(
-            f"unknown key {steps[0]!r}; {suggest(str(steps[0]), PARTS)} (a setting's path begins "
-            "with task, data, network or recipe)"
+            f"{text!r} is no name; it begins with a letter or digit and goes on with these, "
+            "spaces and _ + . -"
         )
     return text
+
+
+def setting(text: str) -> str:
+    """Return the path of a setting as it is.
+
+    Raises:
+        ValueError: it is no path, or begins with none of a configuration's parts.
+    """
+    root = str(dotted.parse(text)[0])
+    if root in PARTS:
+        return text
+    hint = f"a setting's path begins with {', '.join(PARTS[:-1])} or {PARTS[-1]}"
+    fields = [*PARTS, *Recipe.model_fields]
+    near = difflib.get_close_matches(root, fields, n=1)
+    if near:
+        meant = text.replace(root, near[0] if near[0] in PARTS else f"recipe.{near[0]}", 1)
+        hint = f"did you mean {meant!r}? ({hint})"
+    raise ValueError(f"unknown key {text!r}; {hint}")
 
 
 def _percent(value: Any) -> Any:
@@ -110,25 +134,41 @@ def _percent(value: Any) -> Any:
     return value
 
 
+def _tolerance(value: float) -> float:
+    if not 0 < value < 0.5:
+        shown = f"{100 * value:g}%"
+        raise ValueError(f"a tolerance is more than 0% and less than 50%, not {shown}; write 2%")
+    return value
+
+
 def _match(value: Any) -> Any:
-    return (
-        {"kind": value}
-        if isinstance(value, str)
-        else (
-            {"kind": next(iter(value)), "tolerance": next(iter(value.values()))}
-            if isinstance(value, dict) and len(value) == 1 and "kind" not in value
-            else value
-        )
-    )
+    if isinstance(value, dict) and len(value) == 1 and "kind" not in value:
+        kind, tolerance = next(iter(value.items()))
+        written = {"kind": kind, "tolerance": tolerance}
+    elif isinstance(value, str):
+        written = {"kind": value}
+    else:
+        return value
+    if written["kind"] not in MATCHES:
+        raise ValueError(f"unknown match {written['kind']!r}; {suggest(written['kind'], MATCHES)}")
+    return written
 
 
 def _one_or_more(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _each_once(matches: "list[Match]") -> "list[Match]":
+    kinds = [match.kind for match in matches]
+    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice; give each match once")
+    return matches
+
+
 Id = Annotated[str, AfterValidator(_id)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _+.-]*$", max_length=60)]
-Path = Annotated[str, AfterValidator(_path)]
+Name = Annotated[str, Field(max_length=60), AfterValidator(_name)]
+Path = Annotated[str, AfterValidator(setting)]
 Difference = dict[Path, Any]
 
 
@@ -136,7 +176,7 @@ class Match(Strict):
     """What is made equal to the baseline: nothing (a drop-in), parameters or MACs."""
 
     kind: Literal["none", "params", "macs"]
-    tolerance: Annotated[float, BeforeValidator(_percent), Field(gt=0, lt=0.5)] = 0.02
+    tolerance: Annotated[float, BeforeValidator(_percent), AfterValidator(_tolerance)] = 0.02
 
 
 class Until(Strict):
@@ -164,11 +204,22 @@ def _seeds_form(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a count"
 
 
+def _some_form(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | list | dict | Until):
+        shown = {None: "nothing", True: "true", False: "false"}.get(value, repr(value))
+        raise ValueError(
+            f"{shown} gives no seeds; write a count (5), a list ([0, 3, 7]) or a rule "
+            "({until: 0.3, at_most: 20})"
+        )
+    return value
+
+
 Seeds = Annotated[
-    Annotated[PositiveInt, Field(le=10_000, strict=True), Tag("a count")]
+    Annotated[PositiveInt, Field(le=MOST_SEEDS), Tag("a count")]
     | Annotated[SeedList, Tag("a list")]
     | Annotated[Until, Tag("a rule")],
     Discriminator(_seeds_form),
+    BeforeValidator(_some_form),
 ]
 
 
@@ -180,23 +231,29 @@ class Source(Strict):
     url: str | None = None
 
 
-class Requirement(BaseModel):
-    """What one variant must reach, e.g. `params: {below: 1_000_000}`; keys are metrics."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    __pydantic_extra__: dict[str, "Bound"]
-    variant: Name
-    uses: list[str] = []  # kinds of layers that the built network must hold
-
-
 class Bound(Strict):
-    """One side of a requirement."""
+    """One side of a requirement, or both."""
 
     below: float | None = None
     above: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("a bound needs a number: below, above, at_least or at_most")
+        return self
+
+
+class Requirement(BaseModel):
+    """What one variant must reach, e.g. `params: {below: 1_000_000}`; keys are metrics."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    __pydantic_extra__: dict[str, Bound]
+    variant: Name
+    uses: list[str] = []  # kinds of layers that the built network must hold
 
 
 # A variant is its difference from the base, written here or named among the suite's variants.
@@ -212,7 +269,7 @@ class Profile(BaseModel):
     Besides the keys below it is a difference: any dotted path may stand in it.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     __pydantic_extra__: Difference
     seeds: Seeds | None = None
@@ -233,7 +290,9 @@ class Comparison(Strict):
     baseline: Name
     variants: dict[Name, Variant]
     match: Annotated[
-        list[Annotated[Match, BeforeValidator(_match)]], BeforeValidator(_one_or_more)
+        list[Annotated[Match, BeforeValidator(_match)]],
+        BeforeValidator(_one_or_more),
+        AfterValidator(_each_once),
     ] = [Match(kind="none")]
     metric: str | None = None  # by which it is read; None: the task's primary metric
     margin: float | None = Field(None, ge=0)  # smallest difference that matters; None: the task's

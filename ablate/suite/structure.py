@@ -13,12 +13,15 @@ from pydantic import BaseModel, ValidationError
 
 from ablate import catalog
 from ablate.suite import dotted
-from ablate.suite.resolve import words
-from ablate.suite.schema import Suite
+from ablate.suite.claims import KINDS
+from ablate.suite.resolve import named, words
+from ablate.suite.schema import Bound, Requirement, Suite
 from ablate.suite.source import Loc, Problem, Source, SuiteError
 
 # A suite still makes sense without these.
 _OPTIONAL = {"source", "plugins", "seeds", "requirements", "profiles", "variants", "base"}
+# What stands in for a name or a text that is wrong or missing, of the suite or of a comparison.
+_STAND_INS = {"id": "x", "title": "", "question": ""}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def structure(source: Source) -> Form:
         except ValidationError as error:
             wrong = {(*_in_file(e["loc"], data), e["type"]): e for e in error.errors()}
             if not problems:  # later errors are only what leaving something out has led to
-                problems = [_problem(source, loc[:-1], e) for loc, e in wrong.items()]
+                problems = list(_problems(source, wrong))
             # From the back, so that list indices stay right while items are left out.
             backwards = sorted({loc[:-1] for loc in wrong}, key=_backwards, reverse=True)
             if not all([_leave_out(data, loc) for loc in backwards]):
@@ -77,9 +80,22 @@ def _backwards(loc: Loc) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, s, "") if isinstance(s, int) else (1, 0, s) for s in loc)
 
 
-def _problem(source: Source, loc: Loc, error: Any) -> Problem:
-    at_key = error["type"] in ("extra_forbidden", "missing") or error["loc"][-1:] == ("[key]",)
-    return Problem(source.position(loc, key=at_key), _explain(error, loc))
+def _problems(source: Source, wrong: dict[Loc, Any]) -> Iterator[Problem]:
+    """Yield pydantic's errors, by place and type, in words."""
+    unknown: dict[Loc, list[str]] = {}
+    for loc, error in wrong.items():
+        if error["type"] == "extra_forbidden":
+            unknown.setdefault(loc[:-2], []).append(str(loc[-2]))
+    for (*at, kind), error in wrong.items():
+        loc = tuple(at)
+        if kind == "missing" and catalog.alike(str(loc[-1]), unknown.get(loc[:-1], [])):
+            continue  # it is there under a misspelt name, which is said
+        if kind == "union_tag_invalid":
+            loc = (*loc, "kind")
+        # Where a key is wrong that may be any path or name, pydantic gives it as the input.
+        at_key = kind in ("extra_forbidden", "missing") or error["input"] == error["loc"][-1]
+        at_key = at_key or error["loc"][-1:] == ("[key]",)
+        yield Problem(source.position(loc, key=at_key), _explain(error, loc))
 
 
 def _explain(error: Any, loc: Loc) -> str:
@@ -88,26 +104,22 @@ def _explain(error: Any, loc: Loc) -> str:
     for step in error["loc"][:-1]:
         owner, name = _enter(owner, step, name)
     known = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else {}
-    if error["type"] == "extra_forbidden":
-        return words(error, known)
     if error["type"] == "missing":
         return f"{name} has no {str(error['loc'][-1])!r}, which it needs"
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        kinds = str(error["ctx"].get("expected_tags", "")).replace("'", "")
-        tag = error["ctx"].get("tag")
-        if tag is None:
-            return f"a claim needs its kind: {kinds}"
-        return f"unknown kind of claim {tag!r}; {catalog.suggest(str(tag), kinds.split(', '))}"
-    where = dotted.show(tuple(step for step in loc[-1:] if isinstance(step, str)))
-    text = words(error, known)
-    return f"{where}: {text}" if where and error["type"] != "value_error" else text
+    if error["type"] == "union_tag_not_found":
+        return f"a claim needs its kind: {', '.join(KINDS)}"
+    if error["type"] == "union_tag_invalid":
+        tag = str(error["ctx"]["tag"])
+        return f"unknown kind of claim {tag!r}; {catalog.suggest(tag, KINDS)}"
+    return named(loc, words(error, known))
 
 
 def _enter(owner: Any, step: str | int, name: str) -> tuple[Any, str]:
     """Follow one step of pydantic's location through the models, for words in messages."""
     if isinstance(owner, type) and issubclass(owner, BaseModel):
-        field = owner.model_fields.get(str(step))
-        return (field.annotation, str(step)) if field else (None, str(step))
+        if step in owner.model_fields:
+            return owner.model_fields[str(step)].annotation, str(step)
+        return (Bound if owner is Requirement else None), str(step)
     models = [a for a in _flat(owner) if isinstance(a, type) and issubclass(a, BaseModel)]
     if isinstance(step, str) and len(models) > 1:
         for model in models:
@@ -148,6 +160,8 @@ def _leave_out(data: Any, loc: Loc) -> bool:
     """
     if "variants" in loc[:-1]:
         loc = loc[: loc.index("variants") + 2]
+    if _stand_in(data, loc):
+        return True
     while loc:
         try:
             parent = dotted.get(data, loc[:-1])
@@ -161,3 +175,17 @@ def _leave_out(data: Any, loc: Loc) -> bool:
             return True
         loc = loc[:-1]
     return False
+
+
+def _stand_in(data: Any, loc: Loc) -> bool:
+    """Put something sound where a suite or a comparison cannot do without; False elsewhere."""
+    if not loc or (len(loc) != 1 and (len(loc) != 3 or loc[0] != "comparisons")):
+        return False
+    owner, key = dotted.get(data, loc[:-1]), loc[-1]
+    if key == "baseline" and isinstance(owner.get("variants"), dict) and owner["variants"]:
+        owner[key] = next(iter(owner["variants"]))
+    elif key in _STAND_INS:
+        owner[key] = _STAND_INS[key]
+    else:
+        return False
+    return True

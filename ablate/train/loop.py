@@ -23,7 +23,7 @@ EVALUATION_BATCH = 1000
 
 
 class Diverged(Exception):
-    """The training loss is no longer a finite number; the message says in which epoch."""
+    """A loss is no longer a finite number; the message says which one and in which epoch."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def train(
     """Train a network in place, yielding what each epoch showed.
 
     Raises:
-        Diverged: the loss of an epoch is not finite.
+        Diverged: the training or the validation loss of an epoch is not finite.
     """
     recipe = plan.recipe
     steps = -(-len(data) // recipe.batch_size)
@@ -83,18 +83,19 @@ def train(
                 counts[name] = counts.get(name, 0) + score.float().mean()
             done += 1
         mean_loss = total.item() / steps
+        seconds = time.perf_counter() - began
         if not np.isfinite(mean_loss):
             raise Diverged(f"the training loss was {mean_loss} in epoch {number}")
         means = {name: count.item() / steps for name, count in counts.items()}
         scores = {"train_loss": mean_loss} | _named("train", plan.task, means)
         if validation is not None:
-            seen = evaluate(network, plan, validation)
+            seen = evaluate(network, plan, validation, f"validation loss after epoch {number}")
             means = {name: float(values.mean()) for name, values in seen.items()}
             scores |= {"validation_loss": means["loss"]} | _named("validation", plan.task, means)
         yield Epoch(
             epoch=number,
             step=done,
-            seconds=time.perf_counter() - began,
+            seconds=seconds,
             images=steps * recipe.batch_size,
             learning_rate=rates[done - 1],
             scores=scores,
@@ -103,9 +104,19 @@ def train(
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, plan: Plan, data: batches.Images
+    network: nn.Module, plan: Plan, data: batches.Images, what: str
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the task's scores of every example, each of shape (n,)."""
+    """Return the task's scores of every example, each of shape (n,).
+
+    Args:
+        network: to be evaluated, in evaluation mode and as it is.
+        plan: of its training.
+        data: the examples.
+        what: how a message calls the mean loss.
+
+    Raises:
+        Diverged: the mean loss is not finite. The last step of a training run shows only here.
+    """
     network.eval()
     parts: dict[str, list[Tensor]] = {}
     for start in range(0, len(data), EVALUATION_BATCH):
@@ -114,7 +125,11 @@ def evaluate(
             output = network(batches.plain(data, start, stop))
         for name, score in plan.task.scores(output.float(), data.targets[start:stop]).items():
             parts.setdefault(name, []).append(score)
-    return {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
+    scores = {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
+    mean_loss = float(scores["loss"].mean(dtype=np.float64))
+    if not np.isfinite(mean_loss):
+        raise Diverged(f"the {what} was {mean_loss}")
+    return scores
 
 
 def learning_rates(recipe: Recipe, steps: int) -> list[float]:
@@ -128,8 +143,10 @@ def learning_rates(recipe: Recipe, steps: int) -> list[float]:
     if steps < 2:  # a cycle needs a way up and a way down
         return [recipe.lr] * steps
     dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.lr)
+    # Where the way up is one step exactly, torch would divide by the zero steps between its ends.
+    share = recipe.warmup * (1 + 1e-9) if recipe.warmup * steps == 1 else recipe.warmup
     cycle = torch.optim.lr_scheduler.OneCycleLR(
-        dummy, recipe.lr, total_steps=steps, pct_start=recipe.warmup, cycle_momentum=False
+        dummy, recipe.lr, total_steps=steps, pct_start=share, cycle_momentum=False
     )
     rates = []
     for step in range(steps):
@@ -144,8 +161,12 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
     """Split parameters into those with weight decay and those without, by `recipe.no_decay`."""
     spared: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
+    seen: set[nn.Parameter] = set()
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
+            if parameter in seen:  # shared by two modules: as the first one says
+                continue
+            seen.add(parameter)
             kinds = set()
             if name == "bias":
                 kinds.add("bias")

@@ -10,10 +10,15 @@ from typing import Literal
 
 import torch
 
-Purpose = Literal["subset", "order", "augment", "init"]
+Purpose = Literal["subset", "order", "augment", "init", "network"]
 
 
 def stream(seed: int, purpose: Purpose) -> torch.Generator:
     """Return the CPU generator of a trial's seed for one purpose."""
+    return torch.Generator().manual_seed(number(seed, purpose))
+
+
+def number(seed: int, purpose: Purpose) -> int:
+    """Return what the generator of a trial's seed for one purpose is seeded with."""
     digest = hashlib.sha256(f"{purpose}:{seed}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -10,6 +10,7 @@ The spec is JSON, so that it can cross processes and machines:
 `spec["data"]` is the digest of the images, so the same images elsewhere are the same trial.
 """
 
+import io
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -21,12 +22,13 @@ import torch
 from torch import nn
 
 from ablate import catalog, environment, metrics, networks, records
-from ablate.data import Dataset, hold_out, open_data
+from ablate.data import Dataset, open_data, with_validation
 from ablate.records import Epoch, Record
 from ablate.suite.schema import Recipe
 from ablate.tasks import Task
 from ablate.train import ENGINE, batches
 from ablate.train.loop import Diverged, Plan, evaluate, train
+from ablate.train.seeds import number
 
 
 class WrongData(ValueError):
@@ -58,12 +60,13 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         dataset = _dataset(job)
         network, task, _ = assemble(spec["config"], dataset)
         networks.initialise(network, spec["seed"])
+        torch.manual_seed(number(spec["seed"], "network"))  # of layers that draw, such as dropout
         plan = Plan(task, recipe, spec["precision"], spec["device"], spec["seed"])
         data, validation, test, clusters = _splits(dataset, spec, plan)
         for epoch in train(network, plan, data, validation):
             epochs.append(epoch)
             yield {"epoch": epoch.model_dump(), "epochs": recipe.epochs}
-        scores = evaluate(network, plan, test)
+        scores = evaluate(network, plan, test, "test loss after the last epoch")
         arrays = {f"test_{name}": values for name, values in scores.items()}
         if clusters is not None:
             arrays["test_cluster"] = clusters
@@ -78,8 +81,8 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     except Diverged as error:
         status, reason = "diverged", str(error)
     except Exception as error:  # one bad trial must not end the suite; its record says why
-        if isinstance(error, OSError) and records.no_room(error, runs):
-            raise
+        if isinstance(error, OSError) and (full := records.no_room(error, runs)):
+            raise full from error
         status = "failed"
         reason = f"{type(error).__name__}: {error}"
         arrays, extra = {}, {"traceback.txt": _writer(traceback.format_exc())}
@@ -156,9 +159,7 @@ def assemble(
 
 def _dataset(job: Mapping[str, Any]) -> Dataset:
     dataset, _, _ = open_data(job["data"], fallback=None, allow_fallback=False)
-    held_out = job["spec"]["config"]["data"]["validation_images"]
-    if held_out:
-        dataset = hold_out(dataset, held_out)
+    dataset = with_validation(dataset, job["spec"]["config"]["data"]["validation_images"])
     if dataset.digest != job["spec"]["data"]:
         raise WrongData(
             f"the images of {dataset.title} have changed since this trial was planned "
@@ -188,7 +189,9 @@ def _splits(
 
 
 def _save_weights(network: nn.Module, path: Path) -> None:
-    torch.save({name: value.cpu() for name, value in network.state_dict().items()}, path)
+    content = io.BytesIO()  # torch.save on a file hides that the disk is full
+    torch.save({name: value.cpu() for name, value in network.state_dict().items()}, content)
+    path.write_bytes(content.getbuffer())
 
 
 def _writer(text: str) -> Any:

@@ -36,7 +36,7 @@ def build(
         in_channels,
         kernel,
         stride=stride,
-        padding=kernel // 2,
+        padding=(kernel - 1) // 2,
         groups=in_channels,
         bias=False,
     )

@@ -34,7 +34,7 @@ def build(
         out_channels,
         kernel,
         stride=stride,
-        padding=dilation * (kernel // 2),
+        padding=dilation * (kernel - 1) // 2,
         dilation=dilation,
         bias=False,
     )

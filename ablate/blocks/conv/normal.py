@@ -27,5 +27,5 @@ def build(
 ) -> nn.Module:
     """Return (n, in, h, w) -> (n, out, ceil(h / stride), ceil(w / stride))."""
     return nn.Conv2d(
-        in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
+        in_channels, out_channels, kernel, stride=stride, padding=(kernel - 1) // 2, bias=False
     )

@@ -7,15 +7,16 @@ activation, 2x2 pool of stride 2) Simonyan and Zisserman 2015, arXiv 1409.1556.
 A side of odd length loses its last pixel (rounds down).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
+from ablate.blocks.down import MakeLayer
+
 SAMPLES: list[dict[str, Any]] = [{}]
 
 
-def build(layer: Callable[[int], nn.Sequential]) -> nn.Module:
+def build(layer: MakeLayer) -> nn.Module:
     """Return (n, in, h, w) -> (n, out, floor(h / 2), floor(w / 2))."""
     end = layer(1)
     end.add_module("pool", nn.MaxPool2d(2))
