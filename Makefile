@@ -65,6 +65,6 @@ $(VENV)/.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ablate needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": use PYTHON=python3.12")'
 	@echo "making the environment $(VENV) (once; torch is large, this takes some minutes)"
 	@$(PYTHON) -m venv "$(VENV)"
-	@$(RUN) -m pip install --quiet --upgrade pip setuptools
+	@$(RUN) -m pip install --quiet --upgrade pip
 	@$(RUN) -m pip install --quiet --editable '.[dev]'
 	@touch "$@"

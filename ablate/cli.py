@@ -200,7 +200,10 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv or bool(os.environ.get("ABLATE_DEBUG"))
     try:
         cli.main(prog_name="ablate", standalone_mode=False)
-        sys.exit(Exit.OK)
+        _leave(Exit.OK)
+    except SystemExit as error:  # of a command; or click's, where the reader has gone
+        gone = isinstance(error.__context__, BrokenPipeError)
+        _leave(Exit.OK if gone else error.code)
     except click.exceptions.Abort:
         _fail("interrupted", Exit.INTERRUPTED)
     except click.ClickException as error:
@@ -208,9 +211,6 @@ def main() -> NoReturn:
         sys.exit(Exit.USAGE)
     except KeyboardInterrupt:
         _fail("interrupted", Exit.INTERRUPTED)
-    except BrokenPipeError:  # `ablate list | head`
-        sys.stdout = None  # nothing more can be written there
-        sys.exit(Exit.OK)
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -233,6 +233,15 @@ def _is_users(error: Exception) -> bool:
     if "ablate.data" in sys.modules:
         kinds.append(sys.modules["ablate.data"].DataError)
     return isinstance(error, tuple(kinds))
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """Exit, with all output written unless its reader has gone (`ablate list | head`)."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+    sys.exit(code)
 
 
 def _fail(message: str, code: Exit) -> NoReturn:

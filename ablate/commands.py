@@ -1,6 +1,7 @@
 """What the commands of the command line do. Imported only when one of them runs."""
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -61,6 +62,7 @@ def run(
     _print_plan(plan, workers, talk)
     if dry_run:
         return Exit.OK
+    _load_reporting()
     chosen = study.ask(runs, plan.study)
     name = executor or ("processes" if workers > 1 else "inline")
     try:
@@ -136,6 +138,17 @@ def _end_politely() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has the latter ignored
             signal.signal(number, signal.default_int_handler)
+
+
+def _load_reporting() -> None:
+    """Import what pages are made with before the first trial.
+
+    Python cannot always begin an import again that Ctrl-C broke off, and a library that is missing
+    or broken is better found now.
+    """
+    backends = (f"matplotlib.backends.backend_{kind}" for kind in ("agg", "pdf", "svg"))
+    for name in ("ablate.report.render", "pandas", "scipy.special", "seaborn", *backends):
+        importlib.import_module(name)
 
 
 def _load(asked: Request, device: str | None) -> Loaded:
@@ -320,5 +333,5 @@ def _close(plan: planning.Plan, chosen: study.Study, outcome: Any, runs: Path, p
         print("running the same again tries what failed once more")
     if plan.other:
         profile, seconds = plan.other
-        print(f"profile {profile} would take about {duration(seconds)} on one core of this kind")
+        print(f"profile {profile} would take about {duration(seconds)} of one such core")
     print(f"report: {page.resolve().as_uri()}")

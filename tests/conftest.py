@@ -12,6 +12,14 @@ from ablate import catalog
 
 
 @pytest.fixture(scope="session")
+def one_thread() -> None:
+    """Networks this small are slower with more threads, and much slower beside other work."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder data set of 32x32 noise: 2 classes, 8 training and 4 test images of each."""
     folder = tmp_path_factory.mktemp("data") / "images"
@@ -27,7 +35,9 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(
+    tmp_path: Path, tiny_folder: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """An empty working directory with the folder data set in `images`.
 
     What is prepared of the data lies beside the data set, so that it is prepared once a session.

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from torch import nn
 
 from ablate import catalog
-from ablate.components import Component, Conv, Head, Network, expand
+from ablate.components import Component, Conv, Head, Network, build, expand
 
 DENSE = {"kind": "normal", "kernel": 3}
 
@@ -51,7 +52,7 @@ def test_the_canonical_form_spells_out_every_option() -> None:
     dilated = {"kind": "dilated", "kernel": 3, "dilation": 2}
     stage = {
         "layers": [layer, layer | {"channels": 9, "conv": dilated}],
-        **dict.fromkeys(("conv", "down", "norm", "act")),
+        **dict.fromkeys(("conv", "down", "merge", "norm", "act")),
     }
     assert canonical == {
         "family": "staged",
@@ -60,12 +61,21 @@ def test_the_canonical_form_spells_out_every_option() -> None:
         "stem": DENSE,
         "conv": DENSE,
         "down": {"kind": "maxpool"},
+        "merge": {"kind": "none"},
+        "span": 2,
         "norm": {"kind": "batch"},
         "act": {"kind": "relu"},
         "head": {"kind": "gap"},
     }
     assert next(iter(canonical)) == "family"
     assert isinstance(canonical["width"], float)
+
+
+def test_what_the_caller_gives_is_free_of_the_limits_of_options() -> None:
+    context = 2, 3, 2, nn.BatchNorm2d, nn.ReLU
+    assert build(read("normal", Conv), *context, kernel=4).kernel_size == (4, 4)
+    with pytest.raises(ValidationError, match="a kernel must be odd"):
+        build(read({"kind": "normal", "kernel": 4}, Conv), *context)
 
 
 def test_the_canonical_form_of_the_canonical_form_is_itself() -> None:

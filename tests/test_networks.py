@@ -1,5 +1,6 @@
 """Networks of known sizes, initialisation by path, and what is said of their differences."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any, Literal
@@ -325,8 +326,8 @@ def test_the_last_stage_halves_only_where_it_says_so() -> None:
         (None, [32, 48, 64]),
         (32, [32, 48, 64]),
         (16, [16, 24, 32]),
-        # 10.4, 15.6 and 20.8: of two stages the first rounds up from 3/4 on, the second from 1/4 on
-        (10.4, [10, 15, 21]),
+        # 10.8, 16.2 and 21.6: of three layers the first rounds up from 5/6 on, the last from 1/6 on
+        (10.8, [10, 16, 22]),
     ],
 )
 def test_the_width_scales_all_channels(width: float | None, channels: list[int]) -> None:
@@ -344,23 +345,20 @@ def out_channels(network: nn.Module) -> dict[str, int]:
     }
 
 
-def test_stages_gain_their_channels_one_after_another() -> None:
+def test_layers_gain_their_channels_one_after_another() -> None:
     with torch.device("meta"):
-        sizes = [
-            parameters(staged(**BASE, width=width / 100, conv={"kind": "normal", "kernel": 5}))
-            for width in range(900, 1000)
-        ]
-    steps = [after / before - 1 for before, after in zip(sizes, sizes[1:], strict=False)]
+        sizes = [parameters(staged(**BASE, width=width / 50)) for width in range(450, 500)]
+    steps = [after / before - 1 for before, after in itertools.pairwise(sizes)]
     assert min(steps) >= 0
-    assert max(steps) < 0.04  # where both wide stages gain a channel at once: 0.06
+    assert max(steps) < 0.025  # two layers at most; with all rounded alike it would be 0.05
 
 
-def test_layers_of_a_stage_stay_equal_at_every_width() -> None:
-    for width in (7.1, 10.4, 13.9):
-        with torch.device("meta"):
-            found = out_channels(staged(**BASE, width=width))
-        for stage in range(1, 5):
-            assert found[f"stage{stage}.layer1"] == found[f"stage{stage}.layer2"]
+@pytest.mark.parametrize("width", [7.1, 10.4, 13.9])
+def test_layers_that_are_merged_stay_equal(width: float) -> None:
+    with torch.device("meta"):
+        found = out_channels(staged(stages=DEEP, width=width, merge="add"))
+    for stage in range(1, 5):
+        assert len({found[f"stage{stage}.layer{layer}"] for layer in range(1, 6)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -454,15 +452,13 @@ def test_an_image_that_is_too_small_is_refused(shape: Shape, stages: Any, messag
 def test_what_does_not_suit_a_block_is_refused_with_its_place(
     options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match="^stage") as caught:
+    with pytest.raises(ValueError, match="stage") as caught:
         staged(**options)
     assert str(caught.value) == message
 
 
-def test_a_convolution_without_a_kernel_cannot_be_given_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catalog, "_plugins", {})
+@pytest.mark.usefixtures("no_plugins")
+def test_a_convolution_without_a_kernel_cannot_be_given_one(tmp_path: Path) -> None:
     plugin = tmp_path / "pixelwise.py"
     plugin.write_text(
         "from torch import nn\n"
@@ -486,36 +482,40 @@ def test_sizes_are_followed_as_the_down_block_rounds_them() -> None:
         staged((3, 5, 5), stages=[[4]] * 4, down="maxpool")
 
 
-# Where the widths are solved for: everything that may be varied at a baseline's budget.
-MATCHED = [
-    ({"kind": "normal", "kernel": 5}, {}),
-    ({"kind": "dilated"}, {}),
-    ({"kind": "depthwise_separable"}, {}),
-    ({"kind": "depthwise_separable", "mid": "norm_act"}, {}),
-    ({"kind": "grouped"}, {}),
-    ({"kind": "grouped", "groups": 2, "then": "shuffle"}, {}),
-    ({"kind": "grouped", "then": "pointwise"}, {}),
-    ({"kind": "grouped", "groups": 8}, {}),
-    ({"kind": "spatially_separable"}, {}),
-    ({"kind": "bottleneck"}, {}),
-    ({"kind": "stacked"}, {}),
-    ({"kind": "normal"}, {"kind": "concat"}),
-    ({"kind": "normal"}, {"kind": "concat", "width": "constant"}),
-    ({"kind": "normal"}, {"kind": "concat", "project": "pointwise"}),
-    ({"kind": "normal"}, {"kind": "add", "project": "pointwise"}),
+NORMAL, ADD, CONCAT = {"kind": "normal"}, {"kind": "add"}, {"kind": "concat"}
+MATCHED: list[dict[str, Any]] = [
+    {"conv": {**NORMAL, "kernel": 5}},
+    {"conv": "stacked"},
+    {"conv": "depthwise_separable"},
+    {"conv": {"kind": "depthwise_separable", "mid": "norm_act"}},
+    {"conv": "spatially_separable"},
+    {"conv": "bottleneck"},
+    {"conv": "grouped"},
+    {"conv": {"kind": "grouped", "groups": 8}},
+    {"conv": {"kind": "grouped", "groups": 2, "then": "shuffle"}},
+    {"conv": {"kind": "grouped", "then": "pointwise"}},
+    {"merge": CONCAT},
+    {"merge": {**CONCAT, "width": "constant"}},
+    {"merge": {**CONCAT, "project": "pointwise"}},
+    {"merge": {**ADD, "project": "pointwise"}},
 ]
 
 
-@pytest.mark.parametrize("kind", ["params", "macs"])
-@pytest.mark.parametrize("width", [16, 32, 64])
-@pytest.mark.parametrize(("conv", "merge"), MATCHED)
+@pytest.mark.parametrize(
+    ("changes", "kind", "width"),
+    [
+        *((changes, "params", width) for changes in MATCHED for width in (16, 32, 64)),
+        # Slow to count, so only those of the coarsest steps.
+        *((changes, "macs", 16) for changes in MATCHED if "group" in str(changes)),
+    ],
+    ids=str,
+)
 def test_some_width_meets_the_budget_of_the_base_network(
-    conv: dict[str, Any], merge: dict[str, Any], width: int, kind: Literal["params", "macs"]
+    changes: dict[str, Any], kind: Literal["params", "macs"], width: int
 ) -> None:
     base = {"family": "staged", **BASE, "width": width}
     target = match.budget(base, kind, CIFAR, 10)
-    variant = {**base, "conv": conv, "merge": merge or "none"}
-    solution = match.solve(variant, kind, target, 0.02, CIFAR, 10)
+    solution = match.solve({**base, **changes}, kind, target, 0.02, CIFAR, 10)
     assert abs(solution.residual) <= 0.02
 
 
@@ -686,10 +686,10 @@ def test_a_signature_tells_shared_modules_from_equal_ones() -> None:
             [
                 "- 7 Conv2d 3x3",
                 "- 3 MaxPool2d 2x2",
-                "+ 4 Conv2d 3x1",
-                "+ 4 Conv2d 1x3",
                 "+ 3 Conv2d 3x1 stride 2x1",
                 "+ 3 Conv2d 1x3 stride 1x2",
+                "+ 4 Conv2d 3x1",
+                "+ 4 Conv2d 1x3",
             ],
         ),
         (
@@ -713,11 +713,11 @@ def test_a_signature_tells_shared_modules_from_equal_ones() -> None:
             {"merge": {"kind": "concat", "project": "pointwise", "width": "constant"}},
             [
                 "+ 4 Skips (around layer 2)",
+                "+ 4 BatchNorm2d",
+                "+ 4 ReLU",
                 "+ 3 MaxPool2d 2x2",
                 "+ 4 Concat (width=constant)",
                 "+ 4 Conv2d 1x1",
-                "+ 4 BatchNorm2d",
-                "+ 4 ReLU",
             ],
         ),
         ({"width": 33}, ["same layers, other channels", "first layer: 32 -> 33 channels"]),

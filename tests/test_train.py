@@ -682,7 +682,7 @@ def job_with_plugin(folder: Path, runs: Path, plugin: Path) -> dict[str, Any]:
 
 # Of a trial in fp32 with one thread: losses of the two epochs in training and in validation, test
 # loss. By the number of the engine that computes them; records of other numbers are other trials.
-GOLDEN: dict[int, list[float]] = {1: []}
+GOLDEN = {1: [0.640529, 0.455917, 0.609314, 0.538931, 0.596595]}
 
 
 def test_what_a_trial_computes_is_what_its_engine_number_says(easy: Path, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def lower_first(text: str) -> str:
 
 
 def upper_first(text: str) -> str:
+    """Return a text with its first letter as a capital, the rest as it is."""
     return text[:1].upper() + text[1:]
 
 

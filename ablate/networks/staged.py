@@ -23,11 +23,11 @@ of two spans.
 
 `width` is the number of channels of the first layer; given, it scales all others in proportion. It
 may be fractional: it is the knob that budgets are matched with. Scaled channels are rounded to
-whole numbers, and to multiples where a block needs them (see `multiple` in `ablate.blocks`: the
-groups of a grouped convolution, say), for the whole stage alike. Stage i of n rounds up what
-exceeds a whole multiple by more than 1 - (i - 1/2) / n of one: as the width grows, the stages gain
-channels in turn, so that budgets rise in small steps and one near the target can be found. What
-needs no rounding is left as it is.
+whole numbers, or to multiples of what the stage's blocks need (`multiple` in `ablate.blocks`; the
+groups of a grouped convolution, say). Layer i of n is rounded up where the remainder is at least
+1 - (i - 1/2) / n; all layers of a stage that merges are rounded like its first one. So the layers
+gain their channels one after another as the width grows, budgets rise in small steps, and one near
+the target can be found. What needs no rounding stays as it is.
 """
 
 import math
@@ -166,16 +166,20 @@ def build(
 def _scaled(plans: list["_StagePlan"], width: float) -> list["_StagePlan"]:
     """Return the stages with the channels that they have at a width."""
     first = plans[0].layers[0].channels
+    count = sum(len(plan.layers) for plan in plans)
+    before = 0
     scaled = []
     for i, plan in enumerate(plans):
         readers = [following.layers[0].conv for following in plans[i + 1 : i + 2]]
         convs = [*(layer.conv for layer in plan.layers), *readers]
         step = math.lcm(*map(_multiple, convs)) * _multiple(plan.merge)
-        up = (i + 0.5) / len(plans)
         layers = []
-        for layer in plan.layers:
+        for j, layer in enumerate(plan.layers):
+            # Layers that are merged stay equal where they were.
+            up = (before + (j if plan.merge == NONE else 0) + 0.5) / count
             steps = math.floor(layer.channels * width / first / step + up)
             layers.append(replace(layer, channels=max(1, steps) * step))
+        before += len(layers)
         scaled.append(replace(plan, layers=layers))
     return scaled
 
@@ -229,7 +233,7 @@ def _layer(
     in_channels: int, out_channels: int, layer: "_LayerPlan", stride: int, kernel: int | None = None
 ) -> nn.Sequential:
     given = {} if kernel is None else {"kernel": kernel}
-    if not given.keys() <= components.options_of(layer.conv).keys():
+    if given and "kernel" not in components.options_of(layer.conv):
         name = components.name_of(layer.conv)
         raise Unfit(f"conv block {name!r} has no kernel that could be set to {kernel}")
     make_norm, make_act = _makers(layer.norm, layer.act)
@@ -247,7 +251,7 @@ def _nothing(stride: int, kernel: int | None = None) -> nn.Sequential:
         return nn.Sequential()
     # A convolution of an even kernel looks from between two pixels, so it is their mean.
     window = 1 if kernel is None or kernel % 2 else 2
-    return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(window, stride)))
+    return nn.Sequential(OrderedDict(skip=nn.AvgPool2d(window, stride)))
 
 
 def _makers(norm: Norm, act: Act) -> tuple[partial[nn.Module], partial[nn.Module]]:

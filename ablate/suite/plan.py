@@ -5,7 +5,7 @@ is balanced, and drift of the machine falls on all variants alike.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -75,7 +75,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
         for built in item.rows:
             ids = {}
             for seed in loaded.applied.seeds:
-                spec = _spec(built, seed, device, plugins)
+                spec = _spec(built, seed, device, _used(built.config, plugins))
                 job = {
                     "spec": spec,
                     "data": built.opened.component,
@@ -89,17 +89,17 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
                 if ids[seed] not in trials:
                     done, seconds = pace.of(ids[seed], spec, built.config, built.opened.dataset)
                     trials[ids[seed]] = TrialPlan(ids[seed], seed, label, job, done, seconds)
-            fact = _fact(runs, built.config, item, facts, damaged)
-            full = _fact(runs, built.full_config, item, facts, damaged)
+            fact = _fact(runs, built.config, item, plugins, facts, damaged)
+            full = _fact(runs, built.full_config, item, plugins, facts, damaged)
             rows.append(_row(built, ids, fact, full))
         asked.append(_comparison(loaded, item, rows))
     study = _study(loaded, asked, device)
     ordered = sorted(trials.values(), key=lambda trial: loaded.applied.seeds.index(trial.seed))
-    other = (
-        None
-        if loaded.applied.profile == "full"
-        else ("full", _full_cost(loaded, checked, trials, asked, facts))
-    )
+    other = None
+    if study.profile != "full" and all(
+        _fewest_steps(comparison) >= FEWEST_STEPS for comparison in asked
+    ):  # a shorter trial is too small a base
+        other = ("full", _full_cost(loaded, checked, trials, asked, facts))
     return Plan(study, ordered, facts, damaged, _notices(study, checked, loaded), other)
 
 
@@ -185,20 +185,49 @@ def _spec(built: BuiltRow, seed: int, device: str, plugins: dict[str, str]) -> d
     return spec_of(built.config, seed, digest, chosen, device, plugins)
 
 
+def _used(config: Mapping[str, Any], plugins: Mapping[str, str]) -> dict[str, str]:
+    """Return the plugins that may decide what comes of a configuration, with their digests.
+
+    None for a configuration that names no plugin, so that a suite with plugins shares its baseline
+    with suites that have none; else all that can be part of a trial, since one may use another.
+    What data sets decide is in the digest of the images; metrics decide nothing.
+    """
+    parts = {
+        entry: code
+        for entry, code in plugins.items()
+        if entry.startswith(("blocks/", "networks/", "tasks/"))
+    }
+    named = {entry.rpartition("/")[2] for entry in parts}
+    return parts if named & set(_names(config)) else {}
+
+
+def _names(tree: Any) -> Iterator[str]:
+    """Yield the names of the components in a configuration."""
+    if isinstance(tree, Mapping):
+        yield from (tree[key] for key in ("kind", "family") if isinstance(tree.get(key), str))
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _names(part)
+
+
 def _fact(
     runs: Path,
     config: dict[str, Any],
     item: Checked,
+    plugins: dict[str, str],
     facts: dict[str, Record],
     damaged: list[str],
 ) -> str:
     """Return the id of a network's fact record, computing it where it is missing."""
+    measures = {name: code for name, code in plugins.items() if name.startswith("metrics/")}
     spec = {
         "engine": ENGINE,
         "network": config["network"],
         "input_shape": list(item.shape),
         "outputs": item.outputs,
         "metrics": catalog.names("metrics"),  # a metric that is added is computed for old networks
+        "plugins": measures | _used({"network": config["network"]}, plugins),
     }
     id = records.identity(spec)
     if id not in facts:
@@ -321,7 +350,7 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
         )
         notices.append(f"fallback data for {names}: {reason}; nothing trained on it may be cited")
     for comparison in study.comparisons:
-        fewest = min(steps(row.config, comparison.data.sizes["train"]) for row in comparison.rows)
+        fewest = _fewest_steps(comparison)
         if fewest < FEWEST_STEPS:
             notices.append(
                 f"{comparison.id}: {fewest} optimizer steps a trial; below {FEWEST_STEPS} short "
@@ -334,6 +363,10 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
     if study.dirty:
         notices.append("the code has uncommitted changes: nothing of this run may be cited")
     return notices
+
+
+def _fewest_steps(comparison: ComparisonAsked) -> int:
+    return min(steps(row.config, comparison.data.sizes["train"]) for row in comparison.rows)
 
 
 def steps(config: dict[str, Any], images: int) -> int:

@@ -178,8 +178,9 @@ def _build(
         draft = variant.trained
         try:
             trained, task, shape = _network(draft.values, dataset)
-            draft = variant.full
-            full, _, _ = _network(draft.values, dataset)
+            full, draft = trained, variant.full
+            if draft.values != variant.trained.values:
+                full, _, _ = _network(draft.values, dataset)
             built[variant.name] = (trained, full, task, shape)
         except _Unbuildable as error:
             if str(error) not in complaints:  # what is wrong with the base is said once
@@ -204,6 +205,8 @@ def _build(
             message = f"variant {variant.name!r} changes nothing: {same}; {instead}"
             found.append(Problem(place, message))
             continue
+        first = len(result.rows)
+        signatures: list[list[list[str]]] = []
         for kind in comparison.match:
             try:
                 row = _row(variant, kind, baseline, result, data[variant.name])
@@ -212,8 +215,15 @@ def _build(
                     Problem(place, f"{comparison.id}/{variant.name} at equal {kind.kind}: {error}")
                 )
                 continue
-            full, _, _ = assemble(row.full_config, row.opened.dataset)
-            _add(result.rows, replace(row, structure=networks.difference(base_full, full)))
+            nets = [assemble(c, row.opened.dataset)[0] for c in (row.config, row.full_config)]
+            row = replace(row, structure=networks.difference(base_full, nets[1]))
+            signature = [networks.signature(net) for net in nets]
+            if signature in signatures:
+                index = first + signatures.index(signature)
+                result.rows[index] = _merged(result.rows[index], row)
+            else:
+                signatures.append(signature)
+                result.rows.append(row)
     return result
 
 
@@ -336,13 +346,15 @@ def _row(
     )
 
 
-def _add(rows: list[BuiltRow], row: BuiltRow) -> None:
-    """Add a row, or its match to the row of the same network if there is one."""
-    for index, other in enumerate(rows[1:], start=1):
-        if other.variant is row.variant and other.config == row.config:
-            rows[index] = replace(other, matches=[*other.matches, *row.matches])
-            return
-    rows.append(row)
+def _merged(one: BuiltRow, other: BuiltRow) -> BuiltRow:
+    """Return two rows of one network as one: the drop-in if it is among them, and its residual."""
+    kept, left = (other, one) if one.solved and not other.solved else (one, other)
+    return replace(
+        kept,
+        matches=[*one.matches, *other.matches],
+        residual=left.residual if kept.residual is None else kept.residual,
+        full_residual=left.full_residual if kept.full_residual is None else kept.full_residual,
+    )
 
 
 def _with_width(config: Mapping[str, Any], width: float) -> dict[str, Any]:

@@ -158,9 +158,9 @@ def _validate(draft: Draft) -> None:
         draft.values[part] = values
         draft.problems += [(draft.origin(fault.loc), fault) for fault in faults]
     fallback = draft.values["data"].get("fallback")
-    message = _no_fallback(fallback) if isinstance(fallback, str) else None
-    if message is not None:
-        fault = Fault(("data", "fallback"), "unknown_name", message)
+    refused = _no_fallback(fallback) if isinstance(fallback, str) else None
+    if refused is not None:
+        fault = Fault(("data", "fallback"), "unknown_name", refused)
         draft.problems.append((draft.origin(fault.loc), fault))
 
 

@@ -40,7 +40,8 @@ def build(
     """
     if kernel % 2 == 0:
         raise Unfit(
-            f"stacked convolutions cannot have a kernel of {kernel}: those at stride 1 keep the size"
+            f"stacked convolutions cannot have a kernel of {kernel}: "
+            "those at stride 1 keep the size"
         )
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number in range(1, count + 1):

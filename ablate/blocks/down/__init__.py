@@ -10,9 +10,9 @@ sides may then be rounded down. The block returns the module that takes that lay
 never used on a side of less than 2 pixels.
 
 A block adds its own children to the layer rather than wrapping it, so that the layer's parameters
-keep their path and thus their initial values whichever way the stage ends. It relies on no more
-than said here: it is also built on a layer without children, which does nothing but skip pixels, to
-halve what goes around the last layer.
+keep their path and thus their initial values whichever way the stage ends. It is built a second
+time, on a layer that does nothing but leave out pixels, to halve what a merge takes around the last
+layer, so it relies on none of the layer's children.
 
 An arm with one more convolution before the reduction is a stage with one more layer.
 """
