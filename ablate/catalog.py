@@ -64,11 +64,15 @@ def names(room: str) -> list[str]:
     Raises:
         UnknownName: there is no such room.
     """
+    return sorted({*_own(room), *(name for where, name in _plugins if where == room)})
+
+
+@cache  # a network asks for each of its blocks, and matching builds hundreds of networks
+def _own(room: str) -> list[str]:
     folder = PACKAGE / room
     if not folder.is_dir():
         raise UnknownName(f"there is no room {room!r} in the catalog")
-    own = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
-    return sorted(own | {name for where, name in _plugins if where == room})
+    return [path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")]
 
 
 def path_of(room: str, name: str) -> Path:

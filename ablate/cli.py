@@ -198,12 +198,12 @@ def list_(as_json: bool) -> None:
 def main() -> NoReturn:
     """Run the command line; every error becomes one clear message and an exit code."""
     debug = "--debug" in sys.argv or bool(os.environ.get("ABLATE_DEBUG"))
+    output = sys.stdout
     try:
         cli.main(prog_name="ablate", standalone_mode=False)
         _leave(Exit.OK)
-    except SystemExit as error:  # of a command; or click's, where the reader has gone
-        gone = isinstance(error.__context__, BrokenPipeError)
-        _leave(Exit.OK if gone else error.code)
+    except SystemExit as error:  # of a command; or click's, which wraps the output of no reader
+        _leave(error.code if sys.stdout is output else Exit.OK)
     except click.exceptions.Abort:
         _fail("interrupted", Exit.INTERRUPTED)
     except click.ClickException as error:

@@ -8,19 +8,21 @@ would tell most of the photographs apart. All of it is drawn once from fixed see
 
 What it can show is recognition of **texture**: claims about receptive field, dilation or context
 cannot be tested on it. Patches of one cell are alike, so a cell is a cluster: the standard error of
-an accuracy is 3.6 times what the number of patches suggests (below).
+an accuracy is 3.5 times what the number of patches suggests (below).
 
 Measured with version 1 on 10,000 training and all 7,000 test patches, 628 steps of batch 64 (4
 epochs), four stages of two 3x3 convolutions (16, 32, 64, 64 channels), batch norm, max pooling, SGD
-with one-cycle peak 0.1, bf16 on one CPU thread; mean ± sd over 3 seeds, chance is 7.1 %:
+with one-cycle peak 0.1, bf16 on one CPU thread; mean ± sd over 5 seeds, chance is 7.1 %. The errors
+are of one trained network's accuracy, over 304 test cells and over patches:
 
-    network                          test          train    classes    clustered / naive se
-    normal                           63.1 ± 1.2 %  71.4 %   28…95 %    2.08 / 0.58
-    depthwise separable, drop-in     53.5 ± 1.3 %  60.0 %   23…93 %    2.14 / 0.60
-    strided convolution for pooling  59.4 ± 0.4 %  65.8 %   28…94 %    2.12 / 0.59
+    network                          test          train    classes   clustered / naive error
+    normal                           65.5 ± 2.0 %  71.9 %   30…96 %   2.00 / 0.57
+    depthwise separable, drop-in     53.7 ± 2.0 %  59.8 %   24…95 %   2.18 / 0.59
+    strided convolution for pooling  61.5 ± 1.8 %  67.6 %   29…96 %   2.11 / 0.58
 
-The order is that of the same networks on CIFAR-10. `brick` is the easiest picture, `motorcycle` the
-hardest.
+The order is that of the same networks on CIFAR-10, where the differences are smaller. `brick` is
+the easiest picture, `motorcycle` the hardest. Twice as wide and after 16 epochs of all 14,000
+patches the normal network reached 85.6 % on test and 98 % on training patches (one seed).
 """
 
 import importlib.util

@@ -6,8 +6,9 @@ finds the step at which the target is crossed; the nearer side of it is the solu
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -68,6 +69,7 @@ def solve(
             f"the network family {network['family']!r} has no option {KNOB!r} to match {kind} with"
         )
 
+    @cache
     def at(width: float) -> int:
         return budget({**network, KNOB: width}, kind, shape, outputs)
 
@@ -97,10 +99,10 @@ def _enough(residual: float) -> str:
     return f"{math.floor(abs(residual) * 100) + 1}%"
 
 
-def _short(width: float, at: Any) -> float:
+def _short(width: float, at: Callable[[float], int]) -> float:
     """Return the width with the fewest decimals that gives the same network."""
     for decimals in range(4):
         rounded = round(width, decimals)
-        if rounded > 0 and math.isclose(at(rounded), at(width), rel_tol=0):
+        if rounded > 0 and at(rounded) == at(width):
             return rounded
     return width

@@ -324,14 +324,16 @@ def _row(
     own = [variant.trained.values, variant.full.values]
     if kind.kind == "none":
         return BuiltRow(variant, ["none"], own[0], own[1], {}, {}, None, None, [], opened)
+    pairs = [
+        (config["network"], base["network"])
+        for config, base in zip(own, (baseline.trained.values, baseline.full.values), strict=True)
+    ]
     solutions = []
-    for config, base in zip(own, (baseline.trained.values, baseline.full.values), strict=True):
+    for network, base in pairs if pairs[0] != pairs[1] else pairs[:1]:
         shape, outputs = checked.shape, checked.outputs
-        target = match.budget(base["network"], kind.kind, shape, outputs)
-        solutions.append(
-            match.solve(config["network"], kind.kind, target, kind.tolerance, shape, outputs)
-        )
-    trained, full = solutions
+        target = match.budget(base, kind.kind, shape, outputs)
+        solutions.append(match.solve(network, kind.kind, target, kind.tolerance, shape, outputs))
+    trained, full = solutions[0], solutions[-1]
     return BuiltRow(
         variant,
         [kind.kind],
