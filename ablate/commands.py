@@ -75,12 +75,14 @@ def run(
                 plan, runs, name, workers, show, lambda: _render(runs, reports, chosen)
             )
     except KeyboardInterrupt:
-        with contextlib.suppress(OSError):  # perhaps it is the terminal that went away
+        heard = contextlib.suppress(OSError)  # or not: perhaps it is the terminal that went away
+        with heard:
             talk.print(
                 "\ninterrupted; every finished trial is kept, running the same again goes on"
             )
         page = _render(runs, reports, chosen)
-        talk.print(f"the report of what there is: {page}")
+        with heard:
+            talk.print(f"the report of what there is: {page}")
         return Exit.INTERRUPTED
     page = _render(runs, reports, chosen)
     _close(plan, chosen, outcome, runs, page)

@@ -115,8 +115,13 @@ def display(plan: Plan, workers: int, console: Console) -> Iterator[Display]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with _Noted(*columns, console=console, transient=True) as progress:
+    progress = _Noted(*columns, console=console, transient=True)
+    try:
+        progress.start()
         yield Display(plan, workers, console, progress)
+    finally:
+        with suppress(OSError):  # the terminal has gone away, which must not hide why
+            progress.stop()
 
 
 class _Noted(Progress):

@@ -1,10 +1,11 @@
-"""Run a plan: jobs to the executor, events to the display, the report after every round of seeds.
+"""Run a plan: jobs to the executor, events to the display, the report between rounds of seeds.
 
-The report is rendered as soon as all trials of a seed are in, so the first results stand on a page
-long before the last trial.
+The report is rendered when all trials of a seed are in, so the first results stand on a page long
+before the last trial; not more often than every half minute, for a page takes seconds.
 """
 
 import errno
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ablate.records import Record
 from ablate.suite.plan import Plan, TrialPlan
 
 WORK = "ablate.train.trial:run"
+PAGE_AGE = 30  # seconds that a page stands before the next round of seeds renews it
 
 
 @dataclass
@@ -47,14 +49,14 @@ def run(
         executor: a name in `execute/`.
         workers: how many trials may run side by side.
         show: is told every event.
-        render: called whenever all trials of a seed are in, except after the last.
+        render: called when all trials of a seed are in, except after the last.
 
     Raises:
         NoRoom: the disk is full. No trial is begun that could not be kept.
     """
     outcome = Outcome(kept=len(plan.trials) - len(plan.missing), unneeded=len(plan.missing))
     execute = catalog.load("execute", executor).run
-    open_seeds = _Countdown(plan.missing)
+    open_seeds, rendered = _Countdown(plan.missing), time.monotonic()
     for batch in _batches(plan, runs):
         # Closed at once, whatever happens: nobody waits for a report beside workers that train on.
         with closing(execute([trial.job for trial in batch], WORK, workers)) as events:
@@ -65,8 +67,10 @@ def run(
                 if isinstance(event, Lost) and event.error == records.NoRoom.__name__:
                     reason = event.reason.removeprefix(f"{event.error}: ")
                     raise records.NoRoom(errno.ENOSPC, reason)
-                if isinstance(event, Done | Lost) and open_seeds.ended(trial):
+                is_round = isinstance(event, Done | Lost) and open_seeds.ended(trial)
+                if is_round and time.monotonic() - rendered >= PAGE_AGE:
                     render()
+                    rendered = time.monotonic()
         outcome.unneeded -= len(batch)
     return outcome
 

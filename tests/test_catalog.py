@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,73 +103,112 @@ def tree(here: Path) -> Path:
     return here
 
 
-def ablate(*arguments: str) -> str:
+# `python -m ablate` once and again in one process, each time with the package of the working
+# directory read anew: importing torch takes longer than what the program does here.
+PROGRAM = """
+import contextlib, io, json, os, runpy, sys
+
+for line in sys.stdin:
+    folder, *sys.argv[1:] = json.loads(line)
+    os.chdir(folder)
+    sys.path[0] = folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ablate"]:
+        del sys.modules[name]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            runpy.run_module("ablate", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+Ablate = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def program() -> "Iterator[subprocess.Popen[str]]":
+    command = [sys.executable, "-c", PROGRAM]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        yield process  # it ends with its input
+
+
+@pytest.fixture
+def ablate(program: "subprocess.Popen[str]", tree: Path) -> Ablate:
     """Run the copy's command line and return its standard output."""
-    environment = os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "ablate", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+
+    def run(*arguments: str) -> str:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(json.dumps([str(tree), *arguments]) + "\n")
+        program.stdin.flush()
+        code, out, err = json.loads(program.stdout.readline())
+        assert code == 0, err
+        return str(out)
+
+    return run
 
 
-def listed(room: str) -> dict[str, str]:
+def listed(ablate: Ablate, room: str) -> dict[str, str]:
     """Return the entries of a room as `ablate list` describes them."""
     entries: dict[str, str] = json.loads(ablate("list", "--json"))[room]
     return entries
 
 
-def plan_of(*arguments: str) -> dict[str, Any]:
+def plan_of(ablate: Ablate, *arguments: str) -> dict[str, Any]:
     """Return the plan of the tiny suite as `ablate plan` prints it."""
     plan: dict[str, Any] = json.loads(ablate("plan", "tiny.yaml", "--json", *arguments))
     return plan
 
 
-def test_a_block_is_one_file(tree: Path) -> None:
+def test_a_block_is_one_file(tree: Path, ablate: Ablate) -> None:
     (tree / "ablate/blocks/conv/shifted.py").write_text(BLOCK)
     (tree / "tiny.yaml").write_text(changed(("conv: dilated", "conv: {kind: shifted, pixels: 2}")))
     description = "A shifted convolution: a normal one whose output is moved by some pixels."
-    assert listed("blocks/conv")["shifted"] == description
-    row = plan_of()["study"]["comparisons"][0]["rows"][1]
+    assert listed(ablate, "blocks/conv")["shifted"] == description
+    row = plan_of(ablate)["study"]["comparisons"][0]["rows"][1]
     assert row["config"]["network"]["conv"] == {"kind": "shifted", "pixels": 2}
     assert row["structure"] == ["+ 1 Shift (pixels=2)"]
 
 
-def test_a_data_set_is_one_file(tree: Path) -> None:
+def test_a_data_set_is_one_file(tree: Path, ablate: Ablate) -> None:
     (tree / "ablate/data/stripes.py").write_text(DATA)
-    assert listed("data")["stripes"] == "Stripes: lying or standing."
-    plan = plan_of("--data", "stripes")
+    assert listed(ablate, "data")["stripes"] == "Stripes: lying or standing."
+    plan = plan_of(ablate, "--data", "stripes")
     assert plan["study"]["comparisons"][0]["data"]["title"] == "stripes"
     assert plan["study"]["comparisons"][0]["data"]["sizes"]["train"] == 16
 
 
-def test_a_metric_is_one_file(tree: Path) -> None:
+def test_a_metric_is_one_file(tree: Path, ablate: Ablate) -> None:
     (tree / "ablate/metrics/depth.py").write_text(METRIC)
-    assert listed("metrics")["depth"] == "Depth: how many convolutions stand in a network."
-    plan = plan_of()
+    assert listed(ablate, "metrics")["depth"] == "Depth: how many convolutions stand in a network."
+    plan = plan_of(ablate)
     assert [facts["depth"] for facts in plan["facts"].values()] == [2, 2]
 
 
-def test_a_task_is_one_file(tree: Path) -> None:
+def test_a_task_is_one_file(tree: Path, ablate: Ablate) -> None:
     (tree / "ablate/tasks/sort_out.py").write_text(TASK.replace("MARGIN = 0.5", "MARGIN = 0.7"))
     (tree / "tiny.yaml").write_text(changed(("task: classify", "task: sort_out")))
-    assert "sort_out" in listed("tasks")
-    comparison = plan_of()["study"]["comparisons"][0]  # for which its loss was trained with
+    assert "sort_out" in listed(ablate, "tasks")
+    comparison = plan_of(ablate)["study"]["comparisons"][0]  # for which its loss was trained with
     assert comparison["rows"][0]["config"]["task"]["kind"] == "sort_out"
     assert comparison["measure"]["margin"] == 0.7
 
 
-def test_an_executor_is_one_file(tree: Path) -> None:
+def test_an_executor_is_one_file(tree: Path, ablate: Ablate) -> None:
     (tree / "ablate/execute/one_by_one.py").write_text(EXECUTOR)
-    assert "one_by_one" in listed("execute")
+    assert "one_by_one" in listed(ablate, "execute")
     said = ablate("run", "tiny.yaml", "--executor", "one_by_one", "seeds=1")
     assert "2 trained, 0 there already" in said.splitlines()
     trials = [json.loads(path.read_text()) for path in (tree / "runs/trials").glob("*/record.json")]
     assert [record["status"] for record in trials] == ["ok", "ok"]
 
 
-def test_a_suite_is_one_file(tree: Path) -> None:
+def test_a_suite_is_one_file(tree: Path, ablate: Ablate) -> None:
     (tree / "suites/tiny.yaml").write_text(SUITE)
-    assert listed("suites")["tiny"] == "suites/tiny.yaml"
+    assert listed(ablate, "suites")["tiny"] == "suites/tiny.yaml"
     assert load(Request("tiny"), "full").problems == []
 
 

@@ -37,23 +37,22 @@ def test_version_and_help() -> None:
         assert done.stdout.startswith("Usage: ablate ")
 
 
+# Click's own words differ from version to version; which of them suggest a command does as well.
 @pytest.mark.parametrize(
-    ("arguments", "end"),
+    ("arguments", "words"),
     [
-        ([], "Exit codes: 0 all well; 1 some trials failed"),
-        (["plan"], "Error: Missing argument 'SUITE'.\n"),
-        (
-            ["plan", "tiny", "--sedes", "5"],
-            "Error: No such option '--sedes'. Did you mean '--seeds'?",
-        ),
-        (["pln", "tiny"], "Error: No such command 'pln'. Did you mean 'plan'?"),
-        (["list", "--jso"], "Error: No such option '--jso'. Did you mean '--json'?"),
+        ([], ["Exit codes: 0 all well; 1 some trials failed"]),
+        (["plan"], ["Error: Missing argument 'SUITE'."]),
+        (["plan", "tiny", "--sedes", "5"], ["No such option", "--sedes", "--seeds"]),
+        (["pln", "tiny"], ["No such command 'pln'."]),
+        (["list", "--jso"], ["No such option", "--jso", "--json"]),
     ],
 )
-def test_a_misuse_is_said_on_the_error_stream(arguments: list[str], end: str) -> None:
+def test_a_misuse_is_said_on_the_error_stream(arguments: list[str], words: list[str]) -> None:
     done = call(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert end in done.stderr
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert [word for word in words if word not in done.stderr] == []
     assert "Traceback" not in done.stderr
 
 

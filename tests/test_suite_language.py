@@ -29,6 +29,7 @@ from ablate.train.trial import spec_of
 
 pytestmark = pytest.mark.usefixtures("here", "no_plugins")
 
+SUITES = catalog.PACKAGE.parent / "suites"
 DATA = "name: folder, path: images"
 VARIANT = "{network.conv: dilated}"
 
@@ -252,6 +253,12 @@ def test_a_profile_may_run_some_comparisons_only(profile: str, run: list[str]) -
 def test_which_profile_is_run(asked: str | None, default: str, profile: str) -> None:
     found = loaded(changed(add=THREE), default=default, profile=asked)
     assert found.applied.profile == profile
+
+
+@pytest.mark.parametrize("path", sorted(SUITES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("default", ["full", "quick"])
+def test_the_suites_that_come_with_the_package_are_sound(path: Path, default: str) -> None:
+    assert load(Request(str(path)), default).problems == []
 
 
 # --- seeds ----------------------------------------------------------------------------------------
@@ -502,6 +509,9 @@ def test_a_solved_width_against_an_independent_count(kind: str, width: int) -> N
         for row in item.rows
     ]
     row = item.rows[1]
+    assert counts == [
+        match.budget(row.config["network"], kind, item.shape, item.outputs) for row in item.rows
+    ]
     assert abs(counts[1] / counts[0] - 1) <= 0.02
     assert row.residual == counts[1] / counts[0] - 1
     assert row.solved == {"network.width": row.config["network"]["width"]}
