@@ -57,11 +57,11 @@ def run(
         message = f"unknown executor {executor!r}; {catalog.suggest(executor, known)}"
         raise SuiteError("", "", [Problem("--executor", message)])
     _workers(jobs, "cpu", 0)  # what is no number is refused before anything is built
-    _end_politely()
     plan, workers = _plan(asked, device, runs, jobs)
     _print_plan(plan, workers, talk)
     if dry_run:
         return Exit.OK
+    _end_politely()
     _load_reporting()
     chosen = study.ask(runs, plan.study)
     name = executor or ("processes" if workers > 1 else "inline")

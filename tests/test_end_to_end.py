@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -561,13 +561,6 @@ def with_failures(hard: Lab, disk_full: Step) -> Step:
     return hard.step("run", "../suites/act.yaml", "--jobs", "1")
 
 
-@pytest.fixture(scope="module")
-def dry(hard: Lab, with_failures: Step) -> tuple[Step, Files, Files]:
-    before = look(hard.runs)
-    step = hard.step("run", "../suites/act.yaml", "--dry-run")
-    return step, before, look(hard.runs)
-
-
 def test_a_full_disk_ends_the_run_with_one_clear_line(hard: Lab, disk_full: Step) -> None:
     assert disk_full.code == 2
     assert disk_full.out == ""
@@ -642,22 +635,30 @@ def test_reasons_are_in_the_report(hard: Lab, with_failures: Step) -> None:
         assert text in page
 
 
-def test_a_dry_run_writes_nothing(dry: tuple[Step, Files, Files]) -> None:
-    step, before, after = dry
-    assert step.code == 0
-    assert before == after
-
-
-def test_what_failed_is_tried_again_and_what_diverged_is_not(
-    dry: tuple[Step, Files, Files],
+@pytest.mark.usefixtures("no_plugins")
+def test_a_dry_run_writes_nothing_and_says_what_is_tried_again(
+    hard: Lab,
+    with_failures: Step,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    step, _, _ = dry
-    assert step.planned() == (2, 4)
-    assert re.search(r"^ *mistaken .* 0/2 done", step.err, re.MULTILINE)
-    assert re.search(r"^ *hot .* 2/2 done", step.err, re.MULTILINE)
+    monkeypatch.setenv("ABLATE_DATA", str(hard.place / "prepared"))
+    before = look(hard.runs)
+    asked = Request(str(hard.place / "suites" / "act.yaml"))
+    reports = hard.runs / "reports"
+    assert commands.run(asked, "cpu", hard.runs, reports, "1", None, dry_run=True) == 0
+    assert look(hard.runs) == before
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "2 trials to run, 4 there already" in err  # what diverged would do so again
+    assert re.search(r"^ *mistaken .* 0/2 done", err, re.MULTILINE)
+    assert re.search(r"^ *hot .* 2/2 done", err, re.MULTILINE)
+
+    assert commands.run(replace(asked, seeds="3"), "cpu", hard.runs, reports, "1", None, True) == 0
+    assert look(hard.runs) == before  # no study of other seeds either
 
 
-# --- the report in between ---------------------------------------------------------------------------
+# --- the report in between ------------------------------------------------------------------------
 
 
 def test_pages_are_made_between_rounds_of_seeds(

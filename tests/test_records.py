@@ -17,66 +17,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_records import arrays, record, study
 
 from ablate import records
 from ablate import study as studies
-from ablate.records import (
-    DamagedRecord,
-    Epoch,
-    Measurement,
-    NewerRecord,
-    NoRoom,
-    Record,
-    canonical,
-    identity,
-)
-from ablate.study import Study, StudyError
+from ablate.records import DamagedRecord, NewerRecord, NoRoom, Record, canonical, identity
+from ablate.study import StudyError
 
 ROOT = Path(__file__).parent.parent
 HOUR = 3600
-
-
-def record(seed: int = 0, **changes: Any) -> Record:
-    """Return a record of every kind of field."""
-    spec = {"engine": 1, "config": {"recipe": {"lr": 0.1}}, "seed": seed}
-    fields: dict[str, Any] = {
-        "kind": "trial",
-        "id": identity(spec),
-        "spec": spec,
-        "status": "ok",
-        "metrics": {
-            "accuracy": Measurement(
-                value=91.25, unit="%", title="Accuracy", direction="higher", detail={"correct": 73}
-            ),
-            "test_loss": Measurement(
-                value=None, unit="", title="Test loss", direction="lower", detail={"invalid": "no"}
-            ),
-        },
-        "epochs": [
-            Epoch(
-                epoch=1,
-                step=8,
-                seconds=0.25,
-                images=128,
-                learning_rate=0.1,
-                scores={"train_loss": 2.5},
-            )
-        ],
-        "seconds": 1.5,
-        "environment": {"python": "3.11", "load": None},
-        "started": records.now(),
-        "finished": records.now(),
-    }
-    return Record(**(fields | changes))
-
-
-def arrays() -> dict[str, Any]:
-    noise = np.random.default_rng(0)
-    return {
-        "test_correct": noise.random(80) < 0.9,
-        "test_loss": noise.random(80).astype(np.float32),
-        "test_cluster": noise.integers(0, 9, 80, dtype=np.int32),
-    }
 
 
 def place(runs: Path, one: Record) -> Path:
@@ -89,7 +38,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def python(code: str, *arguments: object, **options: Any) -> "subprocess.Popen[str]":
-    """Start Python on some lines, in which `records` and this module can be imported."""
+    """Start Python on some lines, which can import `ablate` and the tests' helpers."""
     paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
@@ -182,7 +131,7 @@ KILLED_WHILE_WRITING = """
     import os, signal, sys
     from pathlib import Path
     from ablate import records
-    from test_records import arrays, record
+    from small_records import arrays, record
 
     def killed(at):
         at.write_text("half")
@@ -423,7 +372,7 @@ ON_A_FULL_DISK = """
     import numpy as np
     from ablate import records
     from ablate import study as studies
-    from test_records import arrays, record, study
+    from small_records import arrays, record, study
 
     runs, what = Path(sys.argv[1]), sys.argv[2]
     much = {"test_loss": np.random.default_rng(0).random(10_000)}
@@ -516,29 +465,6 @@ def test_other_errors_of_the_disk_are_left_as_they_are(tmp_path: Path) -> None:
 
 
 # --- studies --------------------------------------------------------------------------------------
-
-
-def study(**changes: Any) -> Study:
-    fields: dict[str, Any] = {
-        "id": "demo-11111111",
-        "suite": "demo",
-        "title": "Demo",
-        "question": "Does it work?",
-        "source": None,
-        "profile": "quick",
-        "overrides": [],
-        "seeds": [0, 1],
-        "stop": None,
-        "device": "cpu",
-        "precision": "fp32",
-        "engine": 1,
-        "comparisons": [],
-        "requirements": [],
-        "created": "2024-01-01T00:00:00+00:00",
-        "commit": "abc",
-        "dirty": False,
-    }
-    return Study(**(fields | changes))
 
 
 def test_a_study_is_written_once_and_every_asking_is_noted(tmp_path: Path) -> None:

@@ -34,11 +34,10 @@ DEPTHWISE = {**NETWORK, "conv": "depthwise_separable", "act": "silu", "norm": "n
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:
-    threads, patch = torch.get_num_threads(), pytest.MonkeyPatch()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    patch.undo()
 
 
 @pytest.fixture(scope="module")
