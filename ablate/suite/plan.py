@@ -15,7 +15,8 @@ import torch
 from ablate import catalog, environment, metrics, records
 from ablate.data import Dataset
 from ablate.records import Record
-from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
+from ablate.study import ComparisonAsked, Row, Study
+from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
 from ablate.suite.preflight import BuiltRow, Checked
 from ablate.suite.source import Problem, SuiteError
@@ -91,16 +92,17 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
                     trials[ids[seed]] = TrialPlan(ids[seed], seed, label, job, done, seconds)
             fact = _fact(runs, built.config, item, plugins, facts, damaged)
             full = _fact(runs, built.full_config, item, plugins, facts, damaged)
-            rows.append(_row(built, ids, fact, full))
-        asked.append(_comparison(loaded, item, rows))
-    study = _study(loaded, asked, device)
+            rows.append(row_of(built, ids, fact, full))
+        asked.append(comparison_of(loaded, item, rows))
+    study = study_of(loaded, asked, device)
     ordered = sorted(trials.values(), key=lambda trial: loaded.applied.seeds.index(trial.seed))
     other = None
     if study.profile != "full" and all(
         _fewest_steps(comparison) >= FEWEST_STEPS for comparison in asked
     ):  # a shorter trial is too small a base
         other = ("full", _full_cost(loaded, checked, trials, asked, facts))
-    return Plan(study, ordered, facts, damaged, _notices(study, checked, loaded), other)
+    notices = [*_notices(study, checked, loaded), *pace.notices()]
+    return Plan(study, ordered, facts, damaged, notices, other)
 
 
 class _Pace:
@@ -109,6 +111,7 @@ class _Pace:
     def __init__(self, runs: Path, damaged: list[str], device: str) -> None:
         self.runs, self.damaged, self.device = runs, damaged, device
         self.known: dict[str, float] = {}
+        self.other_code: dict[str, int] = {}  # trials that are there already, by their commit
 
     def of(
         self, id: str, spec: dict[str, Any], config: dict[str, Any], dataset: Dataset
@@ -117,6 +120,9 @@ class _Pace:
         key = records.canonical({**spec, "seed": None})
         record = stored(self.runs, "trial", id, self.damaged)
         if record is not None and record.status != "failed":  # what failed is tried again
+            commit, current = record.environment.get("commit"), environment.code()[0]
+            if commit and current and commit != current:
+                self.other_code[commit] = self.other_code.get(commit, 0) + 1
             self.known[key] = record.seconds
             return True, record.seconds
         if key not in self.known:
@@ -126,6 +132,13 @@ class _Pace:
                 seconds = 1.0
             self.known[key] = seconds
         return False, self.known[key]
+
+    def notices(self) -> list[str]:
+        """Say which trials come from other code; what changes their result changes `ENGINE`."""
+        return [
+            f"{count} trials that are there already come from commit {commit[:12]}"
+            for commit, count in self.other_code.items()
+        ]
 
 
 def _full_cost(
@@ -249,93 +262,6 @@ def _fact(
             records.write(runs, found)
         facts[id] = found
     return id
-
-
-def _row(built: BuiltRow, trials: dict[int, str], fact: str, full: str) -> Row:
-    return Row(
-        variant=built.variant.name,
-        match=built.matches,
-        changes=built.variant.changes,
-        solved=built.solved,
-        full_solved=built.full_solved,
-        residual=built.residual,
-        full_residual=built.full_residual,
-        structure=built.structure,
-        config=built.config,
-        full_config=built.full_config,
-        trials=trials,
-        facts=fact,
-        full_facts=full,
-    )
-
-
-def _comparison(loaded: Loaded, item: Checked, rows: list[Row]) -> ComparisonAsked:
-    comparison, opened = item.comparison, item.opened
-    task = catalog.load("tasks", rows[0].config["task"]["kind"])
-    name = comparison.metric or task.PRIMARY
-    metric = catalog.load("metrics", name)
-    dataset, sizes = opened.dataset, rows[0].config["data"]
-    used = {
-        "train": min(sizes["train_images"] or 10**9, len(dataset.train.images)),
-        "validation": 0 if dataset.validation is None else len(dataset.validation.images),
-        "test": min(sizes["test_images"] or 10**9, len(dataset.test.images)),
-    }
-    return ComparisonAsked(
-        id=comparison.id,
-        title=comparison.title,
-        table=f"tbl-{loaded.suite.id}-{comparison.id}",
-        baseline=comparison.baseline,
-        measure=Measure(
-            name=name,
-            title=metric.TITLE,
-            unit=metric.UNIT,
-            direction=metric.DIRECTION,
-            margin=task.MARGIN if comparison.margin is None else comparison.margin,
-        ),
-        data=DataUsed(
-            name=str(opened.component["name"]),
-            title=dataset.title,
-            digest=dataset.digest,
-            requested=opened.requested,
-            fallback_reason=opened.fallback_reason,
-            sizes=used,
-            notes=list(dataset.notes),
-            clustered=dataset.test.clusters is not None,
-        ),
-        rows=rows,
-        claims=[claim.model_dump(mode="json") for claim in comparison.claims],
-    )
-
-
-def _study(loaded: Loaded, asked: list[ComparisonAsked], device: str) -> Study:
-    commit, dirty = environment.code()
-    suite = loaded.suite
-    used = {
-        precision.choose(row.config["recipe"]["precision"], device)[0]
-        for comparison in asked
-        for row in comparison.rows
-    }
-    study = Study(
-        id="",
-        suite=suite.id,
-        title=suite.title,
-        question=suite.question,
-        source=suite.source.model_dump(exclude_none=True) if suite.source else None,
-        profile=loaded.applied.profile,
-        overrides=loaded.request.typed,
-        seeds=loaded.applied.seeds,
-        stop=loaded.applied.stop,
-        device=device,
-        precision=", ".join(sorted(used)),
-        engine=ENGINE,
-        comparisons=asked,
-        requirements=[item.model_dump(mode="json") for item in suite.requirements],
-        created=records.now(),
-        commit=commit,
-        dirty=dirty,
-    )
-    content = study.model_dump(mode="json", exclude={"id", "created", "commit", "dirty"})
-    return study.model_copy(update={"id": f"{suite.id}-{records.identity(content)[:8]}"})
 
 
 def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
