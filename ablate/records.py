@@ -169,10 +169,14 @@ def write(
         _sync(target.parent)
     except BaseException as error:  # Ctrl-C too: nothing half written is left
         shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError) and (full := no_room(error, target)):
-            raise full from error
-        raise
-    return target
+        full = no_room(error, target) if isinstance(error, OSError) else None
+        if full is None:
+            raise
+    else:
+        return target
+    # Here, where the first error is let go: it holds on to buffers of files that were not finished,
+    # and Python 3.13 complains of these when it ends.
+    raise full
 
 
 def write_text(path: Path, text: str) -> None:
