@@ -38,7 +38,7 @@ base:
   task: classify
   data: {{name: folder, path: {images}}}
   network: {{family: staged, stages: [[{width}], [{width}]]}}
-  recipe: {{epochs: {epochs}, batch_size: 16, lr: 0.05}}
+  recipe: {{epochs: 4, batch_size: 16, lr: 0.05}}
 """
 
 DOWN = (
@@ -47,6 +47,7 @@ id: down
 title: How to halve
 question: Pooling or strides?
 seeds: 6
+plugins: [gate.py]
 """
     + BASE
     + """
@@ -54,6 +55,7 @@ comparisons:
   - id: halving
     title: Pooling or strides?
     baseline: pooled
+    base: {{network.act: gate}}
     variants: {{pooled: {{}}, strided: {{network.down: strided}}}}
     claims:
       - {{note: "A:1", says: pooling is better, kind: order, metric: accuracy,
@@ -81,6 +83,34 @@ comparisons:
       hot: {{recipe.lr: 1.0e+30}}
 """
 )
+
+# A run that is to be disturbed waits for it as soon as so many trials are there.
+GATE = '''"""ReLU that waits in training, where it is told to."""
+
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+ROOM = "blocks/act"
+SAMPLES = [{}]
+
+
+class Gate(nn.Module):
+    def forward(self, x):
+        while self.training and "HOLD_AT" in os.environ:
+            trials = Path(os.environ["HOLD_IN"]).glob("[!.]*")
+            if len(list(trials)) < int(os.environ["HOLD_AT"]):
+                break
+            time.sleep(0.01)
+        return torch.relu(x)
+
+
+def build() -> nn.Module:
+    return Gate()
+'''
 
 # A mistake that people make: the forward pass is right, and the gradient needs what it overwrites.
 SWISH = '''"""Swish: x times its sigmoid."""
@@ -158,7 +188,9 @@ class Lab:
     place: Path
     runs: Path
 
-    def start(self, *arguments: str, room: int | None = None) -> "subprocess.Popen[str]":
+    def start(
+        self, *arguments: str, room: int | None = None, hold_at: int | None = None
+    ) -> "subprocess.Popen[str]":
         """Start the program in a group of its own, as a terminal does."""
         folders = ["--runs", str(self.runs), "--reports", str(self.runs / "reports")]
         if arguments[0] == "plan":
@@ -167,6 +199,8 @@ class Lab:
             "PYTHONPATH": str(ROOT),
             "ABLATE_DATA": str(self.place / "prepared"),
         }
+        if hold_at is not None:
+            environment |= {"HOLD_AT": str(hold_at), "HOLD_IN": str(self.trials)}
         return subprocess.Popen(
             [sys.executable, "-m", "ablate", *arguments, *folders],
             cwd=self.place / "elsewhere",
@@ -186,7 +220,8 @@ class Lab:
     ) -> Step:
         """Run the program to its end, or disturb it once it has made a trial."""
         before = look(self.trials)
-        program = self.start(*arguments, room=room)
+        hold_at = None if disturb is None else len(before.trials()) + 1
+        program = self.start(*arguments, room=room, hold_at=hold_at)
         try:
             if disturb is not None:
                 self._await_a_trial(program, before.trials())
@@ -219,7 +254,7 @@ class Lab:
         while not {p.name for p in self.trials.glob("[!.]*")} - before:
             assert program.poll() is None, program.communicate()
             assert time.monotonic() < end
-            time.sleep(0.005)
+            time.sleep(0.01)
 
 
 def _full(room: int) -> None:
@@ -250,8 +285,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "elsewhere").mkdir()
     (place / "suites").mkdir()
     images = draw(place / "images")
-    (place / "suites" / "down.yaml").write_text(DOWN.format(images=images, width=4, epochs=12))
-    (place / "suites" / "act.yaml").write_text(ACT.format(images=images, width=48, epochs=2))
+    (place / "suites" / "down.yaml").write_text(DOWN.format(images=images, width=4))
+    (place / "suites" / "act.yaml").write_text(ACT.format(images=images, width=48))
+    (place / "suites" / "gate.py").write_text(GATE)
     (place / "suites" / "swish_in_place.py").write_text(SWISH)
     return place
 
@@ -455,7 +491,7 @@ def test_it_was_one_study_that_was_asked_six_times(lab: Lab, again: Step) -> Non
 
 def test_nothing_is_written_beside_runs_reports_and_cache(place: Path, again: Step) -> None:
     assert list((place / "elsewhere").iterdir()) == []
-    expected = {"act.yaml", "down.yaml", "swish_in_place.py"}
+    expected = {"act.yaml", "down.yaml", "gate.py", "swish_in_place.py"}
     assert {path.name for path in (place / "suites").iterdir()} - {"__pycache__"} == expected
 
 
@@ -661,6 +697,7 @@ def test_a_dry_run_writes_nothing_and_says_what_is_tried_again(
 # --- the report in between ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_plugins")
 def test_pages_are_made_between_rounds_of_seeds(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
