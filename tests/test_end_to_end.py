@@ -209,7 +209,7 @@ class Lab:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=None if room is None else lambda: _full(room),
+            preexec_fn=lambda: _as_in_a_terminal(room),
         )
 
     def step(
@@ -257,9 +257,14 @@ class Lab:
             time.sleep(0.01)
 
 
-def _full(room: int) -> None:
-    """Let no file grow beyond so many bytes, which is how a full disk looks from here."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+def _as_in_a_terminal(room: int | None) -> None:
+    """Have Ctrl-C heard, which a shell's background jobs, as these tests may be one, ignore.
+
+    Let no file grow beyond `room` bytes, if given, which is how a full disk looks from here.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if room is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
 
 def _is_gone(group: int) -> bool:

@@ -43,6 +43,14 @@ def _no_process_is_left() -> Iterator[None]:
     assert active_children() == []
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Ctrl-C as in a terminal: it is ignored where the tests are a shell's background job."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def job(*steps: tuple[str, Any], **more: Any) -> dict[str, Any]:
     return {"steps": [list(step) for step in steps], "record": "runs/trials/1", **more}
 
@@ -148,6 +156,7 @@ def test_closing_lets_a_job_in_this_process_clean_up(tmp_path: Path) -> None:
     assert (tmp_path / "closed").exists()
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_in_this_process_is_no_lost_job() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(catalog.load("execute", "inline").run([job(("die", "SIGINT"), ("sleep", 5))], WORK, 1))
@@ -291,6 +300,7 @@ def parent(names: list[Path]) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ from ablate.study import StudyError
 
 ROOT = Path(__file__).parent.parent
 HOUR = 3600
+
+
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Ctrl-C as in a terminal: it is ignored where the tests are a shell's background job."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def place(runs: Path, one: Record) -> Path:
@@ -112,6 +121,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_of_the_record(tmp_path: Pa
     assert list((tmp_path / "trials").iterdir()) == []
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_in_the_middle_of_writing_leaves_nothing_of_the_record(tmp_path: Path) -> None:
     before = records.write(tmp_path, record(seed=1), arrays())
 
