@@ -290,6 +290,13 @@ class Merge(Component):
     kind: str
 
 
+class Up(Component):
+    """How the resolution is doubled."""
+
+    room = "blocks/up"
+    kind: str
+
+
 class Norm(Component):
     """A normalisation."""
 

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMA = 1  # Readers refuse a higher number and name the version of ablate that they need.
 
-Kind = Literal["trial", "fact"]
+Kind = Literal["trial", "fact", "pass"]
 Status = Literal["ok", "failed", "diverged"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -79,7 +79,10 @@ class Epoch(BaseModel):
 
 
 class Record(BaseModel):
-    """One trial (a configuration and a seed) or one fact (a configuration), as it came out."""
+    """One trial (a configuration and a seed), fact (a configuration) or pass, as it came out.
+
+    A pass is measured over several networks together, in turns, on one machine.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,7 +128,7 @@ def now() -> str:
 
 def folder(runs: Path, kind: Kind, id: str) -> Path:
     """Return where a record lies or would lie."""
-    return runs / f"{kind}s" / id
+    return runs / {"trial": "trials", "fact": "facts", "pass": "passes"}[kind] / id
 
 
 def write(
@@ -277,7 +280,7 @@ def no_room(error: OSError, path: Path) -> NoRoom | None:
 
 
 def _leftovers(runs: Path) -> Iterator[Path]:
-    for pattern in ("trials/.*", "facts/.*", "studies/*/.*"):
+    for pattern in ("trials/.*", "facts/.*", "passes/.*", "studies/*/.*"):
         yield from runs.glob(pattern)
 
 

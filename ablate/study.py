@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ablate import records
 
-SCHEMA = 1
+SCHEMA = 2
 _REPAIR = "move it away and run its suite again, which writes it anew and trains nothing"
 
 
@@ -58,6 +58,7 @@ class Row(_Frozen):
 
     variant: str
     match: list[str]  # "none", "params", "macs"; several where they give the same network
+    reference: str | None  # the variant it is compared with, as a drop-in; None: with no other
     changes: dict[str, Any]  # the variant's difference from the base, by dotted key
     solved: dict[str, float]  # what matching solved for, as trained, e.g. {"network.width": 37.2}
     full_solved: dict[str, float]  # the same for the full configuration
@@ -82,6 +83,7 @@ class ComparisonAsked(_Frozen):
     data: DataUsed
     rows: list[Row]  # the baseline first
     claims: list[dict[str, Any]]
+    passes: dict[str, str] = {}  # what is measured over all rows together: metric -> pass id
 
 
 class Study(_Frozen):
@@ -95,7 +97,7 @@ class Study(_Frozen):
     source: dict[str, str] | None
     profile: str
     overrides: list[str]
-    seeds: list[int]
+    seeds: list[int]  # of all rows together; `Row.trials` says which a row has
     stop: dict[str, float] | None  # precision stopping: {"until": …, "at_most": …}
     device: str  # cpu, cuda, mps
     precision: str
@@ -149,11 +151,31 @@ def load(runs: Path, id: str) -> Study:
     if newer := records.is_newer(stored, SCHEMA):
         raise StudyError(f"{path}: {newer}")
     try:
-        return Study.model_validate(stored)
+        return Study.model_validate(_of_today(stored))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "study.json"
         raise StudyError(f"{path}: damaged: {where}: {first['msg']}; {_REPAIR}") from error
+
+
+def _of_today(stored: Any) -> Any:
+    """Return a stored study of an older schema as one of this.
+
+    Schema 1 compared every row with the baseline, and did not say so.
+    """
+    if not isinstance(stored, dict) or stored.get("schema_version") != 1:
+        return stored
+    comparisons = [
+        {
+            **found,
+            "rows": [
+                {"reference": found.get("baseline") if at else None, **row}
+                for at, row in enumerate(found.get("rows", []))
+            ],
+        }
+        for found in stored.get("comparisons", [])
+    ]
+    return {**stored, "schema_version": SCHEMA, "comparisons": comparisons}
 
 
 def newest(runs: Path, suite: str) -> Study | None:

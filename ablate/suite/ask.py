@@ -12,6 +12,7 @@ def row_of(built: BuiltRow, trials: dict[int, str], fact: str, full: str) -> Row
     return Row(
         variant=built.variant.name,
         match=built.matches,
+        reference=built.reference,
         changes=built.variant.changes,
         solved=built.solved,
         full_solved=built.full_solved,

@@ -40,6 +40,7 @@ class BuiltRow:
 
     variant: Variant
     matches: list[str]
+    reference: str | None  # the variant it is compared with; None: with no other
     config: dict[str, Any]  # as trained
     full_config: dict[str, Any]
     solved: dict[str, float]
@@ -192,7 +193,8 @@ def _build(
         return None
     base_net, base_full, task, shape = built[baseline.name]
     result = Checked(comparison, data[baseline.name], shape, task.outputs)
-    result.rows.append(_row(baseline, Match(kind="none"), baseline, result, result.opened))
+    result.rows.append(_row(baseline, Match(kind="none"), None, result, result.opened))
+    by_name = {variant.name: variant for variant in variants}
     for variant in variants[1:]:
         if variant.name not in built:
             continue
@@ -207,16 +209,21 @@ def _build(
             continue
         first = len(result.rows)
         signatures: list[list[list[str]]] = []
-        for kind in comparison.match:
+        name = reference_of(comparison, variant.name)
+        if name is not None and name not in built:
+            continue  # what is wrong with it is said
+        for kind in comparison.match if name is not None else [Match(kind="none")]:
             try:
-                row = _row(variant, kind, baseline, result, data[variant.name])
+                reference = None if name is None else by_name[name]
+                row = _row(variant, kind, reference, result, data[variant.name])
             except match.Unreachable as error:
                 found.append(
                     Problem(place, f"{comparison.id}/{variant.name} at equal {kind.kind}: {error}")
                 )
                 continue
             nets = [assemble(c, row.opened.dataset)[0] for c in (row.config, row.full_config)]
-            row = replace(row, structure=networks.difference(base_full, nets[1]))
+            against = base_full if name is None else built[name][1]
+            row = replace(row, structure=networks.difference(against, nets[1]))
             signature = [networks.signature(net) for net in nets]
             if signature in signatures:
                 index = first + signatures.index(signature)
@@ -313,20 +320,34 @@ def _no_change(
     return None
 
 
+def reference_of(comparison: Comparison, variant: str) -> str | None:
+    """Return the variant that another one is compared with, None for one that others are."""
+    if variant == comparison.baseline:
+        return None
+    if variant in comparison.against.values() and variant not in comparison.against:
+        return None
+    return comparison.against.get(variant, comparison.baseline)
+
+
 def _row(
-    variant: Variant, kind: Match, baseline: Variant, checked: Checked, opened: Opened
+    variant: Variant,
+    kind: Match,
+    reference: Variant | None,
+    checked: Checked,
+    opened: Opened,
 ) -> BuiltRow:
     """Return a variant at a budget, its widths solved for as trained and for the full profile.
 
     Raises:
-        match.Unreachable: no width meets the baseline's budget.
+        match.Unreachable: no width meets the reference's budget.
     """
     own = [variant.trained.values, variant.full.values]
-    if kind.kind == "none":
-        return BuiltRow(variant, ["none"], own[0], own[1], {}, {}, None, None, [], opened)
+    name = None if reference is None else reference.name
+    if kind.kind == "none" or reference is None:
+        return BuiltRow(variant, ["none"], name, own[0], own[1], {}, {}, None, None, [], opened)
     pairs = [
         (config["network"], base["network"])
-        for config, base in zip(own, (baseline.trained.values, baseline.full.values), strict=True)
+        for config, base in zip(own, (reference.trained.values, reference.full.values), strict=True)
     ]
     solutions = []
     for network, base in pairs if pairs[0] != pairs[1] else pairs[:1]:
@@ -337,6 +358,7 @@ def _row(
     return BuiltRow(
         variant,
         [kind.kind],
+        name,
         _with_width(own[0], trained.width),
         _with_width(own[1], full.width),
         {f"network.{match.KNOB}": trained.width},

@@ -294,6 +294,7 @@ class Comparison(Strict):
         BeforeValidator(_one_or_more),
         AfterValidator(_each_once),
     ] = [Match(kind="none")]
+    against: dict[Name, Name] = {}  # what a variant is compared with in place of the baseline
     metric: str | None = None  # by which it is read; None: the task's primary metric
     margin: float | None = Field(None, ge=0)  # smallest difference that matters; None: the task's
     profiles: dict[Name, Difference] = {}  # what a profile changes in this comparison alone

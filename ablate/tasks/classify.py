@@ -31,4 +31,12 @@ def build(dataset: Dataset, label_smoothing: float) -> Task:
             "correct": output.argmax(1) == target,
         }
 
-    return Task(len(dataset.classes), loss, scores, means={"accuracy": ("correct", 100.0)})
+    height, width, channels = dataset.train.images.shape[1:]
+    return Task(
+        input_shape=(channels, height, width),
+        outputs=len(dataset.classes),
+        examples=lambda images, targets: (images, targets),
+        loss=loss,
+        scores=scores,
+        means={"accuracy": ("correct", 100.0)},
+    )
