@@ -68,8 +68,8 @@ def run(
     try:
         with display(plan, workers, talk) as shown:
 
-            def show(trial: planning.TrialPlan, event: Event) -> None:
-                shown.show(trial, event)
+            def show(planned: planning.TrialPlan | planning.PassPlan, event: Event) -> None:
+                shown.show(planned, event)
 
             outcome = running.run(
                 plan, runs, name, workers, show, lambda: _render(runs, reports, chosen)
@@ -110,11 +110,13 @@ def config(asked: Request, device: str | None, comparison: str | None, variant: 
         if name is not None and name not in known:
             message = f"there is no {name!r}; {catalog.suggest(name, known)}"
             raise SuiteError("", "", [Problem(option, message)])
-    print(f"# {loaded.source.name}, profile {loaded.applied.profile}, seeds {loaded.applied.seeds}")
+    print(f"# {loaded.source.name}, profile {loaded.applied.profile}")
+    by_id = {compared.id: compared for compared in loaded.suite.comparisons}
     for id, variants in loaded.variants.items():
         for item in variants:
             if comparison in (None, id) and variant in (None, item.name):
-                print(f"\n# {id}/{item.name}")
+                seeds = ", ".join(map(str, loaded.seeds(by_id[id], item.name)))
+                print(f"\n# {id}/{item.name}, seeds {seeds}")
                 print(_aligned(_values(item, loaded)))
 
 
@@ -207,9 +209,12 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
     left = sum(trial.seconds for trial in plan.missing)
     cached = len(plan.trials) - len(plan.missing)
     todo = f"{len(plan.missing)} trials to run, {cached} there already"
-    if plan.missing:
-        side = f", {workers} side by side" if workers > 1 else ""
-        todo += f"; ETA {duration(left / workers)} ({duration(left)} of work{side})"
+    alone = sum(found.seconds for found in plan.missing_passes)
+    if plan.missing_passes:
+        todo += f", then {len(plan.missing_passes)} passes of latency"
+    if plan.missing or plan.missing_passes:
+        side = f", {workers} side by side" if workers > 1 and plan.missing else ""
+        todo += f"; ETA {duration(left / workers + alone)} ({duration(left + alone)} of work{side})"
     out.print(todo, markup=False)
 
 
@@ -263,8 +268,12 @@ def _plan_json(plan: planning.Plan, workers: int) -> dict[str, Any]:
             id: {name: found.value for name, found in record.metrics.items()}
             for id, record in plan.facts.items()
         },
+        "passes": [
+            {"id": p.id, "name": p.name, "done": p.done, "seconds": p.seconds} for p in plan.passes
+        ],
         "workers": workers,
-        "seconds": sum(trial.seconds for trial in plan.missing) / workers,
+        "seconds": sum(trial.seconds for trial in plan.missing) / workers
+        + sum(found.seconds for found in plan.missing_passes),
         "notices": plan.notices,
         "damaged": plan.damaged,
     }

@@ -19,7 +19,7 @@ from rich.progress import (
 
 from ablate import execute, records
 from ablate.execute import Done, Event, Lost, Started
-from ablate.suite.plan import Plan, TrialPlan
+from ablate.suite.plan import PassPlan, Plan, TrialPlan
 
 HEARTBEAT = 30  # seconds between signs of life where there are no bars
 
@@ -28,9 +28,10 @@ class Display:
     """Follows the events of a run and says what they mean for the time left."""
 
     def __init__(self, plan: Plan, workers: int, console: Console, progress: Progress | None):
-        self.total, self.workers = len(plan.missing), workers
+        self.total, self.workers = len(plan.missing) + len(plan.missing_passes), workers
         self.console, self.progress = console, progress
         self.left = {trial.id: trial.seconds for trial in plan.missing}
+        self.alone = {found.id: found.seconds for found in plan.missing_passes}
         self.running: dict[str, float] = {}
         self.ended = 0
         self.expected = self.spent = 0.0
@@ -38,17 +39,21 @@ class Display:
         self.bars: dict[str, TaskID] = {}
         self.suite = progress.add_task(plan.study.suite, total=self.total) if progress else None
 
-    def show(self, trial: TrialPlan, event: Event) -> None:
+    def show(self, trial: TrialPlan | PassPlan, event: Event) -> None:
         """Show one event. A terminal that has gone away is no reason to end the run."""
         with suppress(OSError):
             self._show(trial, event)
 
-    def _show(self, trial: TrialPlan, event: Event) -> None:
+    def _show(self, trial: TrialPlan | PassPlan, event: Event) -> None:
         if isinstance(event, Started):
             self.running[trial.id] = time.monotonic()
             if self.progress:
-                name = f"{trial.label} seed {trial.seed}"
-                self.bars[trial.id] = self.progress.add_task(name, total=None)
+                self.bars[trial.id] = self.progress.add_task(trial.name, total=None)
+        elif isinstance(event, execute.Progress) and isinstance(trial, PassPlan):
+            if self.progress:
+                self.progress.update(
+                    self.bars[trial.id], total=event.message["of"], completed=event.message["done"]
+                )
         elif isinstance(event, execute.Progress):
             epoch = event.message["epoch"]
             self.left[trial.id] = trial.seconds * (1 - epoch["epoch"] / event.message["epochs"])
@@ -56,7 +61,7 @@ class Display:
         else:
             self._end(trial, event)
 
-    def _epoch(self, trial: TrialPlan, epoch: dict[str, float], epochs: int) -> None:
+    def _epoch(self, trial: TrialPlan | PassPlan, epoch: dict[str, float], epochs: int) -> None:
         speed = f"{epoch['images'] / epoch['seconds']:,.0f} images/s"
         if self.progress:
             self.progress.update(
@@ -64,14 +69,16 @@ class Display:
             )
             self._note()
         elif time.monotonic() - self.last_word > HEARTBEAT:
-            name = f"{trial.label} seed {trial.seed}"
-            self._say(f"  …     {name}  epoch {epoch['epoch']}/{epochs}  {speed}  {self.eta()}")
+            self._say(
+                f"  …     {trial.name}  epoch {epoch['epoch']}/{epochs}  {speed}  {self.eta()}"
+            )
 
-    def _end(self, trial: TrialPlan, event: Done | Lost) -> None:
+    def _end(self, trial: TrialPlan | PassPlan, event: Done | Lost) -> None:
         self.ended += 1
         took = time.monotonic() - self.running.pop(trial.id)
-        self.left.pop(trial.id)
-        self.expected, self.spent = self.expected + trial.seconds, self.spent + took
+        if self.alone.pop(trial.id, None) is None:
+            self.left.pop(trial.id)
+            self.expected, self.spent = self.expected + trial.seconds, self.spent + took
         status = event.status if isinstance(event, Done) else "lost"
         if self.progress:
             self.progress.remove_task(self.bars.pop(trial.id))
@@ -79,18 +86,20 @@ class Display:
             self.progress.advance(self.suite)
             self._note()
         width = len(str(self.total))
-        result = _result(event) if isinstance(event, Done) else event.reason
+        result = _result(event, trial) if isinstance(event, Done) else event.reason
+        parts = [trial.name, result, f"{took:.0f} s", self.eta()]
         self._say(
-            f"[{self.ended:>{width}}/{self.total}] {status:<8} {trial.label} seed {trial.seed}  "
-            f"{result}  {took:.0f} s  {self.eta()}"
+            f"[{self.ended:>{width}}/{self.total}] {status:<8} "
+            + "  ".join(part for part in parts if part)
         )
 
     def eta(self) -> str:
         """Return the time left in words, corrected by how long trials took against expectation."""
-        if not self.left:
+        if not self.left and not self.alone:
             return ""
         pace = self.spent / self.expected if self.expected else 1.0
-        return f"ETA {duration(sum(self.left.values()) * pace / self.workers)}"
+        trials = sum(self.left.values()) * pace / self.workers
+        return f"ETA {duration(trials + sum(self.alone.values()))}"
 
     def _note(self) -> None:
         assert self.progress is not None
@@ -139,9 +148,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _result(event: Done) -> str:
+def _result(event: Done, planned: TrialPlan | PassPlan) -> str:
     runs, id = event.record.parent.parent, event.record.name
-    record = records.read(runs, "trial", id)
+    record = records.read(runs, "pass" if isinstance(planned, PassPlan) else "trial", id)
     if record is None or record.status != "ok":
         return (record.reason or "") if record else ""
     shown = [m for m in record.metrics.values() if m.direction == "higher" and m.value is not None]

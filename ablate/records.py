@@ -1,12 +1,17 @@
 """Records: what was seen. One directory each under `runs/<kind>s/<id>/`, the only truth.
 
 A record is written under another name, synced and renamed whole, so a reader sees all of it or
-nothing. It keeps raw values (every epoch, per-example scores), so that a verdict can be traced and
-a new statistic computed later. Failed and diverged trials are records like any other.
+nothing. It keeps raw values (every epoch, per-example scores, every latency round), so that a
+verdict can be traced and a new statistic computed later. Failed and diverged trials are records
+like any other.
 
     runs/trials/<id>/record.json   a `Record`
     runs/trials/<id>/arrays.npz    raw arrays, e.g. `test_correct` (n,) bool
     runs/trials/<id>/weights.pt    final weights; may be deleted to save room
+    runs/facts/<id>/record.json
+    runs/passes/<id>/…             a record with raw arrays, e.g. `seconds_64` (rounds, columns)
+
+What failed has a `traceback.txt` beside its record.
 """
 
 import contextlib

@@ -1,11 +1,14 @@
 """Run a plan: jobs to the executor, events to the display, the report between rounds of seeds.
 
-The report is rendered when all trials of a seed are in, so the first results stand on a page long
-before the last trial; not more often than every half minute, for a page takes seconds.
+What is timed comes last, when nothing trains beside it.
+
+The report is rendered when all trials of a comparison's seed are in, so the first results stand on
+a page long before the last trial; no more than a twentieth of the time goes into pages.
 """
 
 import errno
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,10 +18,11 @@ from ablate import catalog, records
 from ablate.evidence.stop import FEWEST_SEEDS, settled
 from ablate.execute import Done, Event, Lost
 from ablate.records import Record
-from ablate.suite.plan import Plan, TrialPlan
+from ablate.suite.plan import PassPlan, Plan, TrialPlan
 
 WORK = "ablate.train.trial:run"
-PAGE_AGE = 30  # seconds that a page stands before the next round of seeds renews it
+PASS = "ablate.passes:run"
+PAGE_AGE = 20  # a page stands so many times as long as it took to make, before it is renewed
 
 
 @dataclass
@@ -38,7 +42,7 @@ def run(
     runs: Path,
     executor: str,
     workers: int,
-    show: Callable[[TrialPlan, Event], None],
+    show: Callable[[TrialPlan | PassPlan, Event], None],
     render: Callable[[], object],
 ) -> Outcome:
     """Run what is missing of a plan.
@@ -49,14 +53,14 @@ def run(
         executor: a name in `execute/`.
         workers: how many trials may run side by side.
         show: is told every event.
-        render: called when all trials of a seed are in, except after the last.
+        render: called when all trials of a comparison's seed are in, except after the last.
 
     Raises:
         NoRoom: the disk is full. No trial is begun that could not be kept.
     """
     outcome = Outcome(kept=len(plan.trials) - len(plan.missing), unneeded=len(plan.missing))
     execute = catalog.load("execute", executor).run
-    open_seeds, rendered = _Countdown(plan.missing), time.monotonic()
+    rounds, stands_until = _Countdown(plan.missing), 0.0
     for batch in _batches(plan, runs):
         # Closed at once, whatever happens: nobody waits for a report beside workers that train on.
         with closing(execute([trial.job for trial in batch], WORK, workers)) as events:
@@ -64,15 +68,41 @@ def run(
                 trial = batch[event.index]
                 _count(event, trial, outcome)
                 show(trial, event)
-                if isinstance(event, Lost) and event.error == records.NoRoom.__name__:
-                    reason = event.reason.removeprefix(f"{event.error}: ")
-                    raise records.NoRoom(errno.ENOSPC, reason)
-                is_round = isinstance(event, Done | Lost) and open_seeds.ended(trial)
-                if is_round and time.monotonic() - rendered >= PAGE_AGE:
+                if isinstance(event, Lost):
+                    _stop_if_full(event)
+                is_round = isinstance(event, Done | Lost) and rounds.ended(trial)
+                if is_round and time.monotonic() >= stands_until:
+                    began = time.monotonic()
                     render()
-                    rendered = time.monotonic()
+                    stands_until = began + (1 + PAGE_AGE) * (time.monotonic() - began)
         outcome.unneeded -= len(batch)
+    _measure(plan, show, outcome)
     return outcome
+
+
+def _measure(
+    plan: Plan, show: Callable[[TrialPlan | PassPlan, Event], None], outcome: Outcome
+) -> None:
+    """Run the passes that are missing: alone, one after the other, each in a fresh process."""
+    for planned in plan.missing_passes:
+        with closing(catalog.load("execute", "processes").run([planned.job], PASS, 1)) as events:
+            for event in events:
+                show(planned, event)
+                if isinstance(event, Lost):
+                    _stop_if_full(event)
+                    outcome.reasons.append(f"{planned.name}: {event.reason}")
+                    outcome.failed += 1
+                elif isinstance(event, Done) and event.status != "ok":
+                    record = records.read(event.record.parent.parent, "pass", planned.id)
+                    reason = record.reason if record else "its record is gone"
+                    outcome.reasons.append(f"{planned.name} {event.status}: {reason}")
+                    outcome.failed += 1
+
+
+def _stop_if_full(event: Lost) -> None:
+    """Raise `NoRoom` where that is what an event tells of."""
+    if event.error == records.NoRoom.__name__:
+        raise records.NoRoom(errno.ENOSPC, event.reason.removeprefix(f"{event.error}: "))
 
 
 def _batches(plan: Plan, runs: Path) -> Iterator[list[TrialPlan]]:
@@ -121,13 +151,11 @@ def _count(event: Event, trial: TrialPlan, outcome: Outcome) -> None:
 
 
 class _Countdown:
-    """Tells when the last trial of a seed has ended, if others are yet to come."""
+    """Tells when the last trial of a comparison's seed has ended, if others are yet to come."""
 
     def __init__(self, trials: Sequence[TrialPlan]) -> None:
-        self.left: dict[int, int] = {}
-        for trial in trials:
-            self.left[trial.seed] = self.left.get(trial.seed, 0) + 1
+        self.left = Counter((trial.comparison, trial.seed) for trial in trials)
 
     def ended(self, trial: TrialPlan) -> bool:
-        self.left[trial.seed] -= 1
-        return self.left[trial.seed] == 0 and any(self.left.values())
+        self.left[trial.comparison, trial.seed] -= 1
+        return self.left[trial.comparison, trial.seed] == 0 and any(self.left.values())

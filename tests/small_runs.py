@@ -44,11 +44,12 @@ def job(
     seed: int = 0,
     network: Mapping[str, Any] = NETWORK,
     recipe: Mapping[str, Any] = RECIPE,
+    task: str | Mapping[str, Any] = "classify",
     sizes: Mapping[str, Any] | None = None,
     plugins: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Return a trial as an executor is given it."""
-    parts = [expand(Task.model_validate("classify")), expand(Network.model_validate(network))]
+    parts = [expand(Task.model_validate(task)), expand(Network.model_validate(network))]
     assert [problems for _, problems in parts] == [[], []]
     sizes = {"train_images": None, "validation_images": 0, "test_images": None} | (sizes or {})
     config = {

@@ -15,7 +15,7 @@ from ablate.blocks.merge import Join
 from ablate.components import Conv
 from ablate.metrics import macs, params
 
-ROLES = ["conv", "down", "merge", "norm", "act", "head"]
+ROLES = ["conv", "down", "up", "merge", "norm", "act", "head"]
 SIZES = [(8, 8), (7, 9), (2, 3)]
 
 
@@ -85,6 +85,7 @@ def build(role: str, component: dict[str, Any]) -> nn.Module:
     context = {
         "conv": (6, 10, 1, nn.BatchNorm2d, nn.ReLU),
         "down": (layer,),
+        "up": (6, 10),
         "norm": (6,),
         "act": (),
         "head": (6, 10),

@@ -25,6 +25,7 @@ LANGUAGE = {
         "request",
         "resolve",
         "schema",
+        "seeds",
         "source",
         "structure",
     )
@@ -43,7 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "blocks": {"components", "catalog"},
     "networks": {"blocks", "components", "catalog"},
     "data": {"catalog"},
-    "tasks": {"data", "catalog"},
+    # A task's scores are metrics of its examples; what is shown to a network is normalised.
+    "tasks": {"data", "catalog", "metrics", "train.batches"},
     "metrics": {"records", "catalog"},
     # A recipe's type is part of the suite language, and training is given one: `suite.schema` is
     # the one thing that training knows of suites.
@@ -51,11 +53,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("networks", "data", "tasks", "metrics", "records", "catalog", "components"),
         *("environment", "suite.schema"),
     },
+    "passes": {"catalog", "environment", "metrics", "networks", "records", "train"},
     # what is asked
     **{module: {"catalog", "components", *LANGUAGE} for module in LANGUAGE},
     "suite": {
         *("catalog", "components", "records", "study", "environment", *LANGUAGE),
-        *("networks", "data", "tasks", "metrics", "train"),
+        *("networks", "data", "tasks", "metrics", "train", "passes"),
     },
     # who does it
     "execute": set(),
@@ -76,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Where torch may be imported; everywhere else it may not, not even inside a function.
 TORCH = {
-    *("blocks", "networks", "tasks", "metrics", "train", "environment"),
+    *("blocks", "networks", "tasks", "metrics", "train", "passes", "environment"),
     *("suite.match", "suite.preflight", "suite.plan"),
 }
 TORCH_PACKAGES = {"torch", "torchvision", "timm", "fvcore"}

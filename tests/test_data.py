@@ -3,6 +3,7 @@
 import functools
 import http.server
 import inspect
+import json
 import os
 import pickle
 import signal
@@ -13,12 +14,13 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from ablate import catalog
 from ablate.data import (
@@ -35,6 +37,7 @@ from ablate.data import (
 from ablate.data import cifar10 as cifar10_file
 from ablate.data import folder as folder_file
 from ablate.data import photos as photos_file
+from ablate.data._cells import cells as cells_of
 from ablate.data._prepared import prepared
 
 USERS_CACHE = cache_dir()  # what is there already need not be fetched for a test
@@ -480,6 +483,33 @@ def test_entry_of_another_shape_is_made_anew(empty_cache: Path, text: str) -> No
     prepared("toy", 0, refuse)
 
 
+def test_loss_is_kept_and_not_part_of_the_digest(empty_cache: Path) -> None:
+    split = Split(IMAGES, LABELS)
+    lossy, lossless = (
+        assemble(title="mine", classes=["cat", "dog"], train=split, test=split, lossy=lossy)
+        for lossy in (True, False)
+    )
+    assert (lossy.lossy, lossless.lossy, toy().lossy) == (True, False, False)
+    assert lossy.digest == lossless.digest == digest_of(split, None, split)
+    for dataset in (lossy, lossless):
+        prepared("toy", dataset.lossy, lambda dataset=dataset: dataset)
+        again = prepared("toy", dataset.lossy, refuse)
+        assert again.lossy is hold_out(again, 2).lossy is dataset.lossy
+
+
+def test_entry_that_does_not_know_of_loss_is_made_anew(empty_cache: Path) -> None:
+    before = prepared("toy", 0, lambda: replace(toy(), lossy=True))
+    file = entry_of(empty_cache) / "meta.json"
+    meta = json.loads(file.read_text())
+    del meta["lossy"]
+    file.write_text(json.dumps(meta))
+    made = prepared("toy", 0, lambda: replace(toy(), lossy=True))
+    again = prepared("toy", 0, refuse)
+    assert made.lossy is again.lossy is True
+    assert made.digest == again.digest == before.digest
+    assert file == entry_of(empty_cache) / "meta.json"  # nothing is left beside it
+
+
 PREPARE = """
     import numpy as np
     from ablate.data import Split, assemble
@@ -789,6 +819,54 @@ def test_folder_says_that_files_are_jpeg(tmp_path: Path) -> None:
     ]
 
 
+EXIF = Image.Exif()
+EXIF[305] = "a camera"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("9.png", {}),
+        ("9.bmp", {}),
+        ("9.jpg", {}),
+        ("9.png", {"format": "JPEG"}),
+        ("9.jpeg", {"format": "PNG"}),
+        ("9.jpg", {"format": "MPO", "save_all": True}),
+        ("9.webp", {}),
+        ("9.webp", {"lossless": True}),
+        ("9.webp", {"exif": EXIF}),
+        ("9.webp", {"exif": EXIF, "lossless": True, "icc_profile": b"odd"}),
+        ("9.webp", {"save_all": True}),
+        ("9.webp", {"save_all": True, "lossless": True}),
+        ("9.tif", {}),
+        ("9.tif", {"compression": "tiff_lzw"}),
+        ("9.tiff", {"compression": "jpeg"}),
+        ("9.png", {"format": "JPEG2000", "irreversible": True}),
+        ("9.png", {"format": "AVIF", "quality": 50}),
+    ],
+    ids=str,
+)
+def test_folder_knows_of_a_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
+) -> None:
+    """One file among PNGs: whether it is stored with a loss shows in the pixels."""
+    needed = {"JPEG2000": "jpg_2000", "AVIF": "avif"}.get(options.get("format", ""))
+    if needed is not None and needed not in features.get_supported():
+        pytest.skip(f"Pillow was built without {needed}")
+    path = make_folder(tmp_path / "pets")
+    more = [Image.fromarray(noise(8))] if "save_all" in options else []
+    options = options | ({"append_images": more} if more else {})
+    file = save(path / "test" / "cat" / name, noise(9), **options)
+    with Image.open(file) as opened:
+        lost = not np.array_equal(np.asarray(opened.convert("RGB")), noise(9))
+    assert load_folder(path).lossy is lost
+    monkeypatch.setattr(folder_file, "_read", lambda *_: refuse())
+    assert load_folder(path, title="from the cache").lossy is lost
+    file.unlink()
+    monkeypatch.undo()
+    assert load_folder(path).lossy is False
+
+
 def test_folder_reads_every_format_and_mode(tmp_path: Path) -> None:
     path = make_folder(tmp_path / "pets")
     place = path / "train" / "cat"
@@ -1016,7 +1094,7 @@ def test_photos_cells_do_not_overlap() -> None:
     covered = {
         label: np.zeros(picture.shape, int) for label, picture in enumerate(pictures.values())
     }
-    cells = list(photos_file.cells(pictures))
+    cells = list(cells_of(pictures))
     assert [cell.number for cell in cells] == list(range(len(cells)))
     for cell in cells:
         assert min(cell.height, cell.width) >= max(photos_file.CROP)
@@ -1049,7 +1127,7 @@ def test_photos_splits_share_no_pixel() -> None:
 
 
 def test_photos_clusters_are_cells(photos: Dataset) -> None:
-    cells = {cell.number: cell for cell in photos_file.cells(photos_file.pictures())}
+    cells = {cell.number: cell for cell in cells_of(photos_file.pictures())}
     for split, test in ((photos.train, False), (photos.test, True)):
         assert split.clusters is not None
         for number, label in zip(split.clusters.tolist(), split.targets.tolist(), strict=True):
@@ -1060,6 +1138,14 @@ def test_photos_gives_the_number_asked_for(empty_cache: Path) -> None:
     dataset = photos_file.load(train_patches=31, test_patches=14)
     assert (len(dataset.train), len(dataset.test)) == (31, 14)
     assert np.bincount(dataset.train.targets).tolist() == [3, 3, 3] + [2] * 11
+
+
+def test_photos_are_those_of_recorded_trials(empty_cache: Path) -> None:
+    """Trials are recorded under the digest: other bytes need another `VERSION`."""
+    dataset = photos_file.load(train_patches=31, test_patches=14)
+    assert dataset.digest == "670bd80de3fed0eac483833bc1a2876a67218c432922f9276348b77f55e9cd64"
+    assert dataset.lossy
+    assert any(file.endswith(".jpg") for file in photos_file.PICTURES.values())
 
 
 def test_photos_says_what_it_is_not(photos: Dataset) -> None:

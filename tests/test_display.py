@@ -19,12 +19,13 @@ from ablate.suite.plan import Plan, TrialPlan
 
 def trials(count: int, seconds: float = 10) -> list[TrialPlan]:
     return [
-        TrialPlan(f"{seed}", seed, f"kinds/a{seed}", {}, False, seconds) for seed in range(count)
+        TrialPlan(f"{seed}", seed, "kinds", f"kinds/a{seed}", {}, False, seconds)
+        for seed in range(count)
     ]
 
 
 def plan(planned: list[TrialPlan]) -> Plan:
-    return Plan(study(), planned, {}, [], [], None)
+    return Plan(study(), planned, [], {}, [], [], None)
 
 
 def epoch(number: int, **more: Any) -> dict[str, Any]:

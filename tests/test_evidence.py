@@ -23,11 +23,16 @@ from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
 # --- a study and its records, made of numbers -----------------------------------------------------
 
 
+ACCURACY = Measure(name="accuracy", title="Accuracy", unit="%", direction="higher", margin=0.5)
+PSNR = Measure(name="psnr", title="PSNR", unit="dB", direction="higher", margin=0.1)
+
+
 @dataclass
 class Lab:
     """Writes a study and records with chosen values, through the same functions as a real run."""
 
     runs: Path
+    measure: Measure = ACCURACY
     comparisons: list[ComparisonAsked] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     count: int = 0
@@ -37,6 +42,7 @@ class Lab:
         variant: str,
         values: list[float | str | None],
         *,
+        reference: str | None = "",
         match: tuple[str, ...] = ("none",),
         params: float = 100_000,
         full_params: float | None = None,
@@ -49,10 +55,16 @@ class Lab:
         cluster: "np.ndarray[Any, Any] | None" = None,
         facts: dict[str, Measurement] | None = None,
         scores: tuple[str, ...] = ("train_accuracy", "validation_accuracy", "train_loss"),
+        measured: list[dict[str, Measurement]] | None = None,
+        network: dict[str, Any] | None = None,
+        trained_as: dict[str, Any] | None = None,
     ) -> Row:
         """Write a row's records. A value is a number, "failed", "diverged", or None: missing.
 
-        `correct` (seeds, n) are the examples that each seed's network gets right.
+        `reference` "" is the baseline, whichever that will be. `steps` 0: nothing is trained.
+        `correct` (seeds, n) are the examples that each seed's network gets right, `measured`
+        (seeds) what its trial measured beside the accuracy, `network` options of its network and
+        `trained_as` the parts of its configuration that differ from the full one.
         """
         trials = {}
         for seed, value in enumerate(values):
@@ -69,10 +81,11 @@ class Lab:
             if cluster is not None:
                 arrays["test_cluster"] = cluster
             if value is not None:
-                record = self._trial(trials[seed], spec, value, steps, scores)
+                more = measured[seed] if measured else {}
+                record = self._trial(trials[seed], spec, value, steps, scores, more)
                 records.write(self.runs, record, arrays)
         ids = []
-        for network, size in (("trained", params), ("full", full_params or params)):
+        for size in (params, full_params or params):  # of the network as trained, of the full one
             spec = {
                 "facts": variant,
                 "match": list(match),
@@ -81,7 +94,6 @@ class Lab:
             }
             ids.append(records.identity(spec))
             records.write(self.runs, self._fact(ids[-1], spec, size, facts or {}))
-            del network
         self.count += 1
         config = {
             "task": {"kind": "classify"},
@@ -90,19 +102,21 @@ class Lab:
                 "family": "staged",
                 "stages": [{"layers": [{"channels": 16}, {"channels": 16}]}],
                 "width": 16.0,
-            },
+            }
+            | (network or {}),
             "recipe": {"optimizer": "sgd", "lr": 0.1, "epochs": 4, "augment": ["crop", "flip"]},
         }
         return Row(
             variant=variant,
             match=list(match),
+            reference=reference,
             changes=changes or {},
             solved=solved or {},
             full_solved={k: 2 * v for k, v in (solved or {}).items()},
             residual=residual,
             full_residual=residual,
             structure=list(structure),
-            config=config,
+            config=config | (trained_as or {}),
             full_config=config,
             trials=trials,
             facts=ids[0],
@@ -111,6 +125,14 @@ class Lab:
 
     def compare(self, *rows: Row, id: str = "depthwise", **changed: Any) -> None:
         """Add a comparison of rows, the first of which is the baseline."""
+        first = rows[0].variant
+        rows = (
+            rows[0].model_copy(update={"reference": None}),
+            *(
+                row if row.reference != "" else row.model_copy(update={"reference": first})
+                for row in rows[1:]
+            ),
+        )
         data = {
             "name": "cifar10",
             "title": "CIFAR-10",
@@ -123,9 +145,7 @@ class Lab:
             "title": "Normal or depthwise separable?",
             "table": f"tbl-{self.settings.get('suite', 's7')}-{id}",
             "baseline": rows[0].variant,
-            "measure": Measure(
-                name="accuracy", title="Accuracy", unit="%", direction="higher", margin=0.5
-            ),
+            "measure": self.measure,
             "data": DataUsed(**(data | changed.pop("data", {}))),
             "rows": list(rows),
             "claims": [
@@ -136,6 +156,34 @@ class Lab:
             ],
         }  # fmt: skip
         self.comparisons.append(ComparisonAsked(**(asked | changed)))
+
+    def time(
+        self,
+        networks: list[dict[str, Any]],
+        seconds: "dict[int, np.ndarray[Any, Any]]",
+        **more: Any,
+    ) -> dict[str, str]:
+        """Write a pass over networks, (rounds, networks + 1) by batch; return what to ask for."""
+        spec = {
+            "networks": networks,
+            "precision": "fp32",
+            "machine": {"cpu": "A CPU", "cores": 2, "threads": 1, "torch": "2.15.0"},
+            "lab": [self.settings, self.count],
+        }
+        fields = {
+            "kind": "pass",
+            "id": records.identity(spec),
+            "spec": spec,
+            "status": "ok",
+            "seconds": 12.0,
+            "environment": {"cpu": "A CPU", "threads": 1, "processes": 1},
+            "started": "2026-11-21T09:10:00+00:00",
+            "finished": "2026-11-21T09:10:12+00:00",
+        }
+        arrays = {f"seconds_{batch}": times for batch, times in seconds.items()}
+        made = Record(**(fields | more))
+        records.write(self.runs, made, arrays)
+        return {"latency": made.id}
 
     def ask(self) -> Study:
         """Write the study down."""
@@ -163,7 +211,13 @@ class Lab:
         return studies.ask(self.runs, made)
 
     def _trial(
-        self, id: str, spec: dict[str, Any], value: float | str, steps: int, scores: tuple[str, ...]
+        self,
+        id: str,
+        spec: dict[str, Any],
+        value: float | str,
+        steps: int,
+        scores: tuple[str, ...],
+        more: dict[str, Measurement],
     ) -> Record:
         ended = isinstance(value, float | int)
         final = float(value) if ended else 30.0
@@ -181,10 +235,11 @@ class Lab:
                     for name in scores
                 },
             )
-            for epoch in range(1, 5 if ended else 2)
+            for epoch in range(1, (5 if ended else 2) if steps else 1)
         ]
+        it = self.measure
         metrics = {
-            "accuracy": Measurement(value=final, unit="%", title="Accuracy", direction="higher")
+            it.name: Measurement(value=final, unit=it.unit, title=it.title, direction=it.direction)
         }
         return Record(
             kind="trial",
@@ -192,7 +247,7 @@ class Lab:
             spec=spec,
             status="ok" if ended else value,  # type: ignore[arg-type]
             reason=None if ended else "the loss is not a number",
-            metrics=metrics if ended else {},
+            metrics=metrics | more if ended else {},
             epochs=epochs,
             seconds=26.25,
             environment={

@@ -32,6 +32,18 @@ def conv(kind: str, inputs: int, outputs: int, stride: int = 1, **options: Any) 
     return block.double().eval()
 
 
+def up(kind: str, **options: Any) -> nn.Module:
+    """An up block from 4 to 6 channels in float64, with weights of its own."""
+    block: nn.Module = catalog.build("blocks/up", {"kind": kind, **options}, "kind", 4, 6)
+    networks.initialise(block, 0)
+    return block.double().eval()
+
+
+def tie(block: nn.Module, kernels: Tensor, biases: Tensor) -> None:
+    """Give an up block the weights that make it the same as another one."""
+    block.load_state_dict({"conv.weight": kernels, "conv.bias": biases})
+
+
 def weight(block: nn.Module, path: str = "weight") -> Tensor:
     return block.get_parameter(path).detach()
 
@@ -247,44 +259,68 @@ def test_stacked_convolutions_without_an_activation_are_one_larger_convolution()
     assert_same(block(x)[..., 2:-2, 2:-2], functional.conv2d(x, full))
 
 
+def as_one_kernel(shuffled: nn.Module) -> Tensor:
+    """The kernel of 6x6 that a transposed convolution needs to be a pixel shuffle after a 3x3."""
+    four = weight(shuffled, "conv.weight")
+    # Tap m of place (a, b) becomes tap 2·(2 - m) + a, since a transposed convolution looks back.
+    places = four.reshape(-1, 2, 2, four.shape[1], 3, 3).flip(4, 5)  # (out, a, b, in, m, m)
+    return places.permute(3, 0, 4, 1, 5, 2).reshape(four.shape[1], -1, 6, 6)
+
+
+@pytest.mark.parametrize("init", ["default", "icnr"])
 @pytest.mark.parametrize("size", [(1, 1), (4, 5), (7, 3)])
 def test_a_pixel_shuffle_after_3x3_is_a_transposed_convolution_of_6x6(
-    size: tuple[int, int],
+    size: tuple[int, int], init: str
 ) -> None:
-    full = tensor(6 * 4, 4, 3, 3)  # four outputs for each of 6 channels, one a place (a, b)
+    shuffled, transposed = up("pixel_shuffle", init=init), up("transposed", kernel=6)
+    tie(transposed, as_one_kernel(shuffled), weight(transposed, "conv.bias"))
+    # Four biases for each of the other's, if they are equal.
+    repeated = weight(transposed, "conv.bias").repeat_interleave(4)
+    tie(shuffled, weight(shuffled, "conv.weight"), repeated)
     x = tensor(2, 4, *size)
-    shuffled = functional.pixel_shuffle(functional.conv2d(x, full, padding=1), 2)
-    # Tap m of place a becomes tap 2·(2 - m) + a, since a transposed convolution looks backwards.
-    places = full.reshape(6, 2, 2, 4, 3, 3).flip(4, 5)  # (out, a, b, in, m, m)
-    transposed = places.permute(3, 0, 4, 1, 5, 2).reshape(4, 6, 6, 6)
-    assert_same(shuffled, functional.conv_transpose2d(x, transposed, stride=2, padding=2))
+    assert_same(shuffled(x), transposed(x))
+
+
+def test_what_a_pixel_shuffle_has_more_is_a_lattice_of_biases() -> None:
+    shuffled, transposed = up("pixel_shuffle"), up("transposed", kernel=6)
+    four = weight(shuffled, "conv.bias").reshape(6, 2, 2)
+    tie(transposed, as_one_kernel(shuffled), four.mean((1, 2)))
+    x = tensor(2, 4, 4, 5)
+    lattice = (four - four.mean((1, 2), keepdim=True)).tile(4, 5).expand(2, 6, 8, 10)
+    assert_same(shuffled(x) - transposed(x), lattice)
+
+
+def test_a_pixel_shuffle_with_icnr_starts_as_a_convolution_and_nearest() -> None:
+    shuffled = up("pixel_shuffle", init="icnr")
+    x = tensor(2, 4, 7, 9)
+    first = weight(shuffled, "conv.weight")[::4], weight(shuffled, "conv.bias")[::4]
+    convolved = functional.conv2d(x, *first, padding=1)
+    assert_same(shuffled(x), functional.interpolate(convolved, scale_factor=2.0))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 5), (7, 3)])
 def test_nearest_and_3x3_are_a_transposed_convolution_of_4x4_with_tied_weights(
     size: tuple[int, int],
 ) -> None:
-    full = tensor(6, 4, 3, 3)
-    x = tensor(2, 4, *size)
-    resized = functional.conv2d(functional.interpolate(x, scale_factor=2.0), full, padding=1)
+    resized, transposed = up("resize"), up("transposed", kernel=4)
     # Along a side the taps that fall on one pixel add up: w2, w1 + w2, w0 + w1, w0.
     sums = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float64)
     assert torch.linalg.matrix_rank(torch.kron(sums, sums)) == 9  # free, of the 16
-    tied = torch.einsum("yp,xq,oipq->ioyx", sums, sums, full)
-    assert_same(resized, functional.conv_transpose2d(x, tied, stride=2, padding=1))
+    tied = torch.einsum("yp,xq,oipq->ioyx", sums, sums, weight(resized, "conv.weight"))
+    tie(transposed, tied, weight(resized, "conv.bias"))
+    x = tensor(2, 4, *size)
+    assert_same(resized(x), transposed(x))
 
 
 def test_bilinear_and_3x3_lie_within_a_transposed_convolution_of_6x6() -> None:
-    full = tensor(6, 4, 3, 3)
-    x = tensor(2, 4, 9, 11)
-    resized = functional.interpolate(x, scale_factor=2.0, mode="bilinear")
-    convolved = functional.conv2d(resized, full, padding=1)
+    resized, transposed = up("resize", mode="bilinear"), up("transposed", kernel=6)
     # Bilinear is a transposed convolution by (1, 3, 3, 1) / 4 along each side.
     ramp = torch.tensor([1, 3, 3, 1], dtype=torch.float64) / 4
-    whole = functional.conv2d(
-        torch.outer(ramp, ramp)[None, None], full.reshape(24, 1, 3, 3), padding=2
-    )
+    kernels = weight(resized, "conv.weight").reshape(24, 1, 3, 3)
+    whole = functional.conv2d(torch.outer(ramp, ramp)[None, None], kernels, padding=2)
     tied = whole.reshape(6, 4, 6, 6).transpose(0, 1)
-    expected = functional.conv_transpose2d(x, tied, stride=2, padding=2)
+    tie(transposed, tied, weight(resized, "conv.bias"))
+    x = tensor(2, 4, 9, 11)
     # At the border bilinear repeats the outermost pixels, which the other knows nothing of.
-    assert_same(convolved[..., 2:-2, 2:-2], expected[..., 2:-2, 2:-2])
+    assert_same(resized(x)[..., 2:-2, 2:-2], transposed(x)[..., 2:-2, 2:-2])
+    assert not torch.allclose(resized(x), transposed(x), atol=1e-3)

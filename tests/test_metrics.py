@@ -27,8 +27,26 @@ def staged(shape: tuple[int, int, int] = (3, 32, 32), **options: Any) -> nn.Modu
     return network
 
 
-def outcome(**test: Any) -> Outcome:
-    return Outcome({k: np.array(v) for k, v in test.items()}, [], train_seconds=4.0, images=200)
+def outcome(initial: dict[str, Any] | None = None, **test: Any) -> Outcome:
+    return Outcome(
+        {k: np.array(v) for k, v in test.items()},
+        [],
+        train_seconds=4.0,
+        images=200,
+        initial={k: np.array(v) for k, v in (initial or {}).items()},
+    )
+
+
+CLASSIFIED = {"correct": [True, False], "loss": [0.5, 1.0]}
+RESTORED = {
+    "loss": [0.5, 1.0],
+    "psnr": [20.0, 24.0],
+    "ssim": [0.5, 0.8],
+    "phase_variance": [0.125, 0.375],
+    "output_phase_variance": [0.0, 0.25],
+    "target_phase_variance": [0.0, 0.125],
+    "white_noise_phase_variance": [0.0625, 0.0625],
+}
 
 
 class Features(nn.Module):
@@ -59,11 +77,16 @@ class Branches(nn.Module):
 def test_a_metric_says_what_it_is(name: str) -> None:
     metric = catalog.load("metrics", name)
     assert metric.TITLE
-    assert metric.KIND in ("fact", "trial")
+    assert metric.KIND in ("fact", "trial", "pass")
+    if metric.KIND == "pass":
+        assert metric.DIRECTION in ("higher", "lower", "none")
+        return  # its raw values are no measurement
     if metric.KIND == "fact":
         measured = metric.measure(staged(stages=[[4], [4]]), (3, 32, 32))
+        if measured is None:  # it may not apply to a network that only goes down
+            measured = metric.measure(nn.ConvTranspose2d(3, 4, 2, stride=2), (3, 32, 32))
     else:
-        measured = metric.measure(outcome(correct=[True, False], loss=[0.5, 1.0]))
+        measured = metric.measure(outcome(RESTORED, **CLASSIFIED | RESTORED))
     assert (measured.title, measured.unit, measured.direction) == (
         metric.TITLE,
         metric.UNIT,
@@ -356,7 +379,48 @@ def test_the_metrics_of_a_trial() -> None:
     assert found["train_seconds"].detail == {"images_per_second": 50.0}
 
 
+def test_the_metrics_of_restored_images() -> None:
+    before = {name: [value / 2 for value in values] for name, values in RESTORED.items()}
+    found = metrics.of_trial(outcome(before, **RESTORED))
+    assert {name: measured.value for name, measured in found.items()} == {
+        "initial_phase_variance": 0.0625,
+        "phase_variance": 0.25,
+        "psnr": 22.0,
+        "ssim": 0.65,
+        "test_loss": 0.75,
+        "train_seconds": 4.0,
+    }
+    assert found["psnr"].detail == found["ssim"].detail == {"examples": 2}
+    assert found["phase_variance"].detail == {
+        "examples": 2,
+        "target": 0.0625,
+        "white_noise": 0.0625,
+        "output": 0.125,
+    }
+    assert found["initial_phase_variance"].detail == {
+        "examples": 2,
+        "target": 0.03125,
+        "white_noise": 0.03125,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [("psnr", "PSNR"), ("ssim", "SSIM"), ("phase_variance", "phase variance")],
+)
+def test_a_score_that_is_not_finite_is_no_figure(name: str, called: str) -> None:
+    measured = metrics.of_trial(outcome(**RESTORED | {name: [1.0, math.inf]}))[name]
+    assert measured.value is None
+    assert measured.detail["invalid"] == f"the {called} of some test example is not finite"
+    Measurement.model_validate_json(measured.model_dump_json())
+
+
 def test_a_metric_that_does_not_apply_is_left_out() -> None:
+    assert metrics.of_trial(outcome(**CLASSIFIED)).keys() == {
+        "accuracy",
+        "test_loss",
+        "train_seconds",
+    }
     assert "accuracy" not in metrics.of_trial(outcome(loss=[1.0]))
     assert "test_loss" not in metrics.of_trial(outcome(correct=[True]))
 

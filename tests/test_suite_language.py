@@ -273,15 +273,14 @@ def test_the_suites_that_come_with_the_package_are_sound(path: Path, default: st
     ],
 )
 def test_the_forms_of_seeds(written: str, seeds: list[int], stop: dict[str, float] | None) -> None:
-    of_file = loaded(changed(("seeds: 2", f"seeds: {written}"))).applied
-    of_profile = loaded(
-        changed(add=f"profiles: {{p: {{seeds: {written}}}}}\n"), profile="p"
-    ).applied
-    typed = loaded(overrides=(f"seeds={written}",)).applied
-    given = loaded(seeds=written).applied
-    for applied in (of_file, of_profile, typed, given):
-        assert applied.problems == []
-        assert (applied.seeds, applied.stop) == (seeds, stop)
+    of_profile = changed(add=f"profiles: {{p: {{seeds: {written}}}}}\n")
+    for plan in (
+        planned(changed(("seeds: 2", f"seeds: {written}"))),
+        planned(of_profile, profile="p"),
+        planned(overrides=(f"seeds={written}",)),
+        planned(seeds=written),
+    ):
+        assert (plan.study.seeds, plan.study.stop) == (seeds, stop)
 
 
 @pytest.mark.parametrize(
@@ -297,18 +296,115 @@ def test_the_forms_of_seeds(written: str, seeds: list[int], stop: dict[str, floa
 )
 def test_seeds_on_the_command_line(typed: str, seeds: list[int]) -> None:
     for request in ({"seeds": typed}, {"overrides": (f"seeds={typed.strip()}",)}):
-        applied = loaded(**request).applied
-        assert applied.problems == []
-        assert applied.seeds == seeds
+        assert seeds_of(changed(), **request) == {"normal": seeds, "dilated": seeds}
+
+
+def seeds_of(text: str, **request: Any) -> dict[str, list[int]]:
+    """Return the seeds of every variant of the first comparison."""
+    found = loaded(text, **request)
+    assert found.problems == []
+    first = found.suite.comparisons[0]
+    return {name: found.seeds(first, name) for name in first.variants}
 
 
 def test_the_last_word_on_seeds() -> None:
     text = changed(add="profiles: {p: {seeds: 3}, q: {}}\n")
-    assert loaded(text, profile="full").applied.seeds == [0, 1]
-    assert loaded(text, profile="q").applied.seeds == [0, 1]
-    assert loaded(text, profile="p").applied.seeds == [0, 1, 2]
-    assert loaded(text, profile="p", seeds="9,8").applied.seeds == [9, 8]
-    assert len(loaded(changed(("seeds: 2\n", ""))).applied.seeds) == 5
+    assert seeds_of(text, profile="full")["normal"] == [0, 1]
+    assert seeds_of(text, profile="q")["normal"] == [0, 1]
+    assert seeds_of(text, profile="p")["normal"] == [0, 1, 2]
+    assert seeds_of(text, profile="p", seeds="9,8")["normal"] == [9, 8]
+    assert len(seeds_of(changed(("seeds: 2\n", "")))["normal"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("suite", "profile", "own", "own_profile", "normal", "dilated"),
+    [
+        ("{each: 2, baseline: 4}", "", "", "", 4, 2),
+        ("2", "{baseline: 4}", "", "", 4, 2),  # adds to what was said
+        ("{each: 2, baseline: 4}", "3", "", "", 3, 3),  # replaces it
+        ("{each: 2, baseline: 4}", "{each: 3}", "", "", 3, 3),
+        ("{each: 2, baseline: 4}", "", "{dilated: 6}", "", 4, 6),
+        ("2", "{each: 1}", "{dilated: 6}", "", 1, 1),  # a profile is said after a comparison
+        ("2", "{each: 1}", "{dilated: 6}", "{dilated: 3}", 1, 3),
+        ("2", "", "{baseline: 3, dilated: 4}", "{normal: 5}", 5, 4),
+        ("2", "", "{each: 1}", "[7, 9]", 2, 2),
+        ("2", "{each: 4}", "", "5", 5, 5),
+    ],
+)
+def test_seeds_may_be_shared_out(
+    suite: str, profile: str, own: str, own_profile: str, normal: int, dilated: int
+) -> None:
+    text = changed(("seeds: 2", f"seeds: {suite}"))
+    text += f"    seeds: {own}\n" if own else ""
+    text += f"    profiles: {{p: {{seeds: {own_profile}}}}}\n" if own_profile else ""
+    text += f"profiles: {{p: {f'{{seeds: {profile}}}' if profile else '{}'}}}\n"
+    counts = {name: len(seeds) for name, seeds in seeds_of(text, profile="p").items()}
+    assert counts == {"normal": normal, "dilated": dilated}
+
+
+def test_a_row_has_the_trials_of_its_own_seeds() -> None:
+    plan = planned(changed(("seeds: 2", "seeds: {each: 1, baseline: 3}")))
+    assert plan.study.seeds == [0, 1, 2]
+    (comparison,) = plan.study.comparisons
+    assert [sorted(row.trials) for row in comparison.rows] == [[0, 1, 2], [0]]
+    assert [trial.label for trial in plan.trials] == ["conv/normal", "conv/dilated"] + [
+        "conv/normal"
+    ] * 2
+
+
+# --- what is compared with what -------------------------------------------------------------------
+
+ARMS = changed(
+    add="""\
+      wide: {network.width: 12}
+      wide_dilated: {network.width: 12, network.conv: dilated}
+    against: {wide_dilated: wide}
+    match: [none, {params: 30%}]
+"""
+)
+
+
+def test_a_row_is_compared_with_what_the_suite_says() -> None:
+    (found,) = checked(ARMS)
+    pairs = {(row.variant.name, tuple(row.matches)): row.reference for row in found.rows}
+    # Dilation changes no budget, so equal parameters are the drop-in again.
+    assert pairs == {
+        ("normal", ("none",)): None,
+        ("dilated", ("none", "params")): "normal",
+        ("wide", ("none",)): None,  # there to be compared with, so matched to nothing
+        ("wide_dilated", ("none", "params")): "wide",
+    }
+
+
+def test_a_budget_is_that_of_what_a_row_is_compared_with() -> None:
+    (found,) = checked(ARMS.replace("12, network.conv: dilated", "12, network.conv: bottleneck"))
+    by_row = {(row.variant.name, *row.matches): row for row in found.rows}
+    wide = by_row["wide", "none"].config["network"]
+    row = by_row["wide_dilated", "params"]
+    counts = [
+        count(catalog.build("networks", net, "family", found.shape, found.outputs), found.shape)
+        for net in (row.config["network"], wide)
+    ]
+    assert row.residual == pytest.approx(counts[0]["params"] / counts[1]["params"] - 1)
+
+
+def test_a_profile_may_keep_to_some_variants_and_matches() -> None:
+    text = (
+        ARMS + "    profiles: {p: {variants: [normal, dilated], match: macs}}\nprofiles: {p: {}}\n"
+    )
+    (kept,) = checked(text, profile="p")
+    assert [(row.variant.name, row.matches) for row in kept.rows] == [
+        ("normal", ["none"]),
+        ("dilated", ["macs"]),
+    ]
+    (every,) = checked(text, profile="full")
+    assert len(every.rows) == 4
+
+
+def test_a_profile_may_keep_to_the_baseline() -> None:
+    text = changed(add="    profiles: {p: {variants: [normal]}}\nprofiles: {p: {}}\n")
+    plan = planned(text, profile="p")
+    assert [row.variant for row in plan.study.comparisons[0].rows] == ["normal"]
 
 
 # --- claims and requirements ----------------------------------------------------------------------
@@ -380,8 +476,8 @@ def test_config_shows_every_value_with_its_origin(capsys: pytest.CaptureFixture[
     asked = Request("tiny.yaml", "quick", None, None, ("recipe.epochs=3",))
     commands.config(asked, None, None, "dilated")
     head, _, title, *lines = capsys.readouterr().out.splitlines()
-    assert head == "# tiny.yaml, profile quick, seeds [0, 1]"
-    assert title == "# conv/dilated"
+    assert head == "# tiny.yaml, profile quick"
+    assert title == "# conv/dilated, seeds 0, 1"
     shown = {}
     for line in lines:
         setting, _, origin = line.partition("  # ")

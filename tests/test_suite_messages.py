@@ -61,6 +61,13 @@ seed twice in a list
 negative seed
 wrong form of seeds
 incomplete until
+unknown variant in seeds
+compared with an unknown variant
+compared with itself
+baseline compared with another
+unknown variant of a profile
+reference left out
+unknown kind of layer
 unknown data set
 unknown fallback
 missing folder
@@ -367,7 +374,7 @@ CASES = {
     "unknown key (after wide characters)": Case(
         changed(add="source: {note: 漢字, titel: x}\n"),
         """
-        tiny.yaml:17:20: unknown key 'titel'; there are: none
+        tiny.yaml:17:20: unknown key 'titel'; did you mean 'title'?
           17 | source: {note: 漢字, titel: x}
              |                      ^
         """,
@@ -830,6 +837,151 @@ CASES = {
         tiny.yaml:16:35: variant 'dilated' would be tested on other images than 'normal'; put what all variants share into the comparison's `base:`
           16 |       dilated: {data.test_images: 4}
              |                                   ^
+        """,
+    ),
+    # seeds, contrasts and profiles of a comparison
+    "unknown variant in seeds": Case(
+        changed(add="    seeds: {dilatd: 3}\n"),
+        """
+        tiny.yaml:17:13: unknown variant 'dilatd'; did you mean 'dilated'?
+          17 |     seeds: {dilatd: 3}
+             |             ^
+        """,
+    ),
+    "unknown variant in seeds (of the suite)": Case(
+        changed(("seeds: 2", "seeds: {each: 2, dilated: 3}")),
+        """
+        tiny.yaml:9:18: unknown variant 'dilated'; there are: each, baseline
+          9 | seeds: {each: 2, dilated: 3}
+            |                  ^
+        """,
+    ),
+    "unknown variant in seeds (of a profile)": Case(
+        changed(add="profiles: {quick: {seeds: {baseline: 2, normal: 3}}}\n"),
+        """
+        tiny.yaml:17:41: unknown variant 'normal'; there are: each, baseline
+          17 | profiles: {quick: {seeds: {baseline: 2, normal: 3}}}
+             |                                         ^
+        """,
+    ),
+    "unknown variant in seeds (of a comparison's profile)": Case(
+        changed(add="    profiles: {full: {seeds: {dilatd: 3}}}\n"),
+        """
+        tiny.yaml:17:31: unknown variant 'dilatd'; did you mean 'dilated'?
+          17 |     profiles: {full: {seeds: {dilatd: 3}}}
+             |                               ^
+        """,
+    ),
+    "wrong form of seeds (share)": Case(
+        changed(("seeds: 2", "seeds: {each: 2, baseline: many}")),
+        """
+        tiny.yaml:9:28: baseline should be a whole number, not 'many'
+          9 | seeds: {each: 2, baseline: many}
+            |                            ^
+        """,
+    ),
+    "wrong form of seeds (no seed)": Case(
+        changed(add="    seeds: {dilated: 0}\n"),
+        """
+        tiny.yaml:17:22: dilated should be greater than 0, not 0
+          17 |     seeds: {dilated: 0}
+             |                      ^
+        """,
+    ),
+    "wrong form of seeds (rule of a comparison)": Case(
+        changed(add="    seeds: {until: 0.3, at_most: 6}\n"),
+        """
+        tiny.yaml:17:12: seeds are added by a rule for a whole suite or profile only; write a count (5), a list ([0, 3, 7]) or counts by variant ({baseline: 8})
+          17 |     seeds: {until: 0.3, at_most: 6}
+             |            ^
+        """,
+    ),
+    "compared with an unknown variant": Case(
+        changed(add="    against: {dilated: norml}\n"),
+        """
+        tiny.yaml:17:24: unknown variant 'norml'; did you mean 'normal'?
+          17 |     against: {dilated: norml}
+             |                        ^
+        """,
+    ),
+    "compared with an unknown variant (key)": Case(
+        changed(add="    against: {dilatd: normal}\n"),
+        """
+        tiny.yaml:17:15: unknown variant 'dilatd'; did you mean 'dilated'?
+          17 |     against: {dilatd: normal}
+             |               ^
+        """,
+    ),
+    "compared with itself": Case(
+        changed(add="    against: {dilated: dilated}\n"),
+        """
+        tiny.yaml:17:24: 'dilated' cannot be compared with itself; name another variant
+          17 |     against: {dilated: dilated}
+             |                        ^
+        """,
+    ),
+    "baseline compared with another": Case(
+        changed(add="    against: {normal: dilated}\n"),
+        """
+        tiny.yaml:17:15: the baseline 'normal' is compared with no other; leave this out
+          17 |     against: {normal: dilated}
+             |               ^
+        """,
+    ),
+    "unknown variant of a profile": Case(
+        changed(add="    profiles: {full: {variants: [normal, dilatd]}}\n"),
+        """
+        tiny.yaml:17:42: unknown variant 'dilatd'; did you mean 'dilated'?
+          17 |     profiles: {full: {variants: [normal, dilatd]}}
+             |                                          ^
+        """,
+    ),
+    "reference left out": Case(
+        changed(add="    profiles: {full: {variants: [dilated]}}\n"),
+        """
+        tiny.yaml:17:34: 'dilated' is compared with 'normal', which is not among these; add it
+          17 |     profiles: {full: {variants: [dilated]}}
+             |                                  ^
+        """,
+    ),
+    "unknown kind of layer": Case(
+        changed(add="requirements: [{variant: normal, uses: [dilatd]}]\n"),
+        """
+        tiny.yaml:17:41: unknown kind of layer 'dilatd'; did you mean 'dilated'?
+          17 | requirements: [{variant: normal, uses: [dilatd]}]
+             |                                         ^
+        """,
+    ),
+    "out of range (rounds of latency)": Case(
+        changed(add="latency: {rounds: 1}\n"),
+        """
+        tiny.yaml:17:19: rounds should be at least 3, not 1
+          17 | latency: {rounds: 1}
+             |                   ^
+        """,
+    ),
+    "out of range (batch of latency)": Case(
+        changed(add="latency: {batches: [0]}\n"),
+        """
+        tiny.yaml:17:21: batches[0] should be greater than 0, not 0
+          17 | latency: {batches: [0]}
+             |                     ^
+        """,
+    ),
+    "unknown key (of latency)": Case(
+        changed(add="latency: {batch: [1]}\n"),
+        """
+        tiny.yaml:17:11: unknown key 'batch'; did you mean 'batches'?
+          17 | latency: {batch: [1]}
+             |           ^
+        """,
+    ),
+    "unknown match (of a profile)": Case(
+        changed(add="    profiles: {full: {match: parms}}\n"),
+        """
+        tiny.yaml:17:30: unknown match 'parms'; did you mean 'params'?
+          17 |     profiles: {full: {match: parms}}
+             |                              ^
         """,
     ),
     # seeds

@@ -1,7 +1,8 @@
 """Blocks: the mechanisms that networks are built of, a folder for each role, a file for each block.
 
-Every role (`conv`, `down`, `merge`, `norm`, `act`, `head`) says in its folder's docstring what its
-builder is given and what it returns. Common to all of them, and held by the contract tests:
+Every role (`conv`, `down`, `up`, `merge`, `norm`, `act`, `head`) says in its folder's docstring
+what its builder is given and what it returns. Common to all of them, and held by the contract
+tests:
 
 * A block file defines `build(<what the network gives>, *, <what a suite may set>)`. The parameters
   after the `*` are typed and have defaults wherever a default makes sense; they are validated

@@ -60,9 +60,10 @@ class Split:
     """Examples: what goes in and what is to come out. The arrays are not to be written to.
 
     `images` is uint8 (n, h, w, c). `targets` is (n, …): int64 (n,) class numbers where the data set
-    has classes, images or masks of any dtype for other tasks. `clusters` is int32 (n,): examples
-    with one number share an origin (a region of a photograph, a patient) and are therefore not
-    independent; the numbers are unique over all splits. None: every example stands for itself.
+    has classes, images or masks of any dtype for other tasks, zeros where nothing but the image is
+    to come out. `clusters` is int32 (n,): examples with one number share an origin (a region of a
+    photograph, a patient) and are therefore not independent; the numbers are unique over all
+    splits. None: every example stands for itself.
     """
 
     images: NDArray[np.uint8]
@@ -88,6 +89,9 @@ class Dataset:
     test: Split
     digest: str  # SHA-256 in hex over all splits, see `digest_of`
     notes: list[str]  # what a reader must know, a sentence each
+    # Whether the images were ever stored with a loss that their pixels show: JPEG, lossy WebP. What
+    # is measured of artefacts is then partly theirs. Not in the digest, which is of the arrays.
+    lossy: bool
 
 
 def cache_dir() -> Path:
@@ -107,6 +111,7 @@ def assemble(
     test: Split,
     validation: Split | None = None,
     notes: Sequence[str] = (),
+    lossy: bool = False,
 ) -> Dataset:
     """Return a data set with its digest, held to the contract.
 
@@ -128,7 +133,7 @@ def assemble(
         if problem is not None:
             raise DataError(f"{title}: the {name} split breaks the contract: {problem}")
     digest = digest_of(train, validation, test)
-    return Dataset(title, list(classes), train, validation, test, digest, list(notes))
+    return Dataset(title, list(classes), train, validation, test, digest, list(notes), lossy)
 
 
 def digest_of(train: Split, validation: Split | None, test: Split) -> str:

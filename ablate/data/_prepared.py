@@ -3,7 +3,8 @@
 An entry is a directory `<cache>/prepared/<name>-<hash of its key>/` with a file for each array and
 `meta.json`, which holds the rest of the data set and the size of every file. It is written under
 another name, synced and renamed whole, so what a killed process leaves is never opened; an entry
-whose files do not have their sizes is made anew. Workers that map one entry share its pages.
+whose files do not have their sizes, or that lacks a field, is made anew. Workers that map one entry
+share its pages.
 """
 
 import hashlib
@@ -70,6 +71,7 @@ def _open(place: Path) -> Dataset | None:
             test=splits["test"],
             digest=meta["digest"],
             notes=meta["notes"],
+            lossy=meta["lossy"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not there, cut short or scribbled over: it is made anew
@@ -104,6 +106,7 @@ def _write(place: Path, dataset: Dataset) -> None:
             "classes": dataset.classes,
             "notes": dataset.notes,
             "digest": dataset.digest,
+            "lossy": dataset.lossy,
             "splits": splits,
         }
         with (partial / "meta.json").open("w", encoding="utf-8") as file:

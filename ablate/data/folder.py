@@ -5,6 +5,8 @@
 * Classes are the folders in `train/`, sorted as text ("10" comes before "2"); the other splits have
   the same. Files are read in the order of their names, by extension (png, jpg, jpeg, bmp, webp,
   gif, ppm, tif, tiff, in any case); what else lies there is left out and counted in the notes.
+* The images count as lossy where any file is JPEG or lossy WebP (or a TIFF that holds such), by its
+  contents, not by its extension. What was a JPEG before it became a PNG is not known.
 * Images become RGB, as a viewer would show them, without their transparency; of a moving picture
   the first frame counts. Where every image is grey there is one channel instead of three.
 * `size` shrinks or enlarges each image so that its shorter side is that long, and cuts the middle
@@ -35,6 +37,11 @@ VERSION = 1  # of the reading below; a change of it changes the arrays
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".tif", ".tiff")
 JPEG = (".jpg", ".jpeg")
+# Pillow's names of what is stored with a loss: formats, and compressions inside a TIFF. (MPO is a
+# JPEG with further pictures behind it, as telephones make them. JPEG 2000, AVIF and WebP in a TIFF
+# may be lossless, which is not seen from outside; they hardly ever are.)
+LOSSY = {"JPEG", "MPO", "JPEG2000", "AVIF"}
+LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp"}
 ARCHIVES = {
     ".zip": "unzip",
     ".tar": "tar xf",
@@ -198,7 +205,7 @@ def _files(place: Path) -> tuple[list[File], int]:
 def _read(folder: Path, listing: Listing, size: int | None) -> Dataset:
     """Decode all images of a listing."""
     paths, lengths, _ = zip(*listing.files(), strict=True)
-    images = _decode(folder, paths, sum(lengths) / len(lengths), size)
+    images, lossy = _decode(folder, paths, sum(lengths) / len(lengths), size)
     notes = list(listing.notes)
     if images.shape[-1] == 1:
         notes.append("All images are grey and have one channel.")
@@ -215,25 +222,31 @@ def _read(folder: Path, listing: Listing, size: int | None) -> Dataset:
         validation=splits.get("validation"),
         test=splits["test"],
         notes=notes,
+        lossy=lossy,
     )
 
 
-def _decode(folder: Path, paths: Sequence[str], bytes_each: float, size: int | None) -> Images:
-    """Return the images, (n, h, w, 3), or (n, h, w, 1) where all are grey."""
+def _decode(
+    folder: Path, paths: Sequence[str], bytes_each: float, size: int | None
+) -> tuple[Images, bool]:
+    """Return the images, (n, h, w, 3), or (n, h, w, 1) where all are grey, and if any is lossy."""
     shape = (size, size, 3) if size else _first_shape(paths)
     _fits(folder, (len(paths), *shape))
     images = np.zeros((len(paths), *shape), np.uint8)
     other_shapes: dict[int, tuple[int, ...]] = {}  # by position: threads finish in any order
     problems: dict[int, str] = {}
+    lossy = np.zeros(len(paths), bool)
 
     def read(k: int) -> None:
         found = _image(paths[k], size)
         if isinstance(found, str):
             problems[k] = found
-        elif found.shape != shape:
-            other_shapes[k] = found.shape
+            return
+        image, lossy[k] = found
+        if image.shape != shape:
+            other_shapes[k] = image.shape
         else:
-            images[k] = found
+            images[k] = image
 
     if bytes_each >= THREADED:
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
@@ -256,13 +269,16 @@ def _decode(folder: Path, paths: Sequence[str], bytes_each: float, size: int | N
             f"{folder}: the images have {len(sizes)} sizes (width x height): "
             f"{', '.join(_first(sizes))}; set `size` to bring all to one, for example size: 32"
         )
-    return np.ascontiguousarray(images[..., :1]) if _grey(images) else images
+    if _grey(images):
+        images = np.ascontiguousarray(images[..., :1])
+    return images, bool(lossy.any())
 
 
-def _image(path: str, size: int | None) -> Images | str:
-    """Return an image as (h, w, 3), or why it cannot be read."""
+def _image(path: str, size: int | None) -> tuple[Images, bool] | str:
+    """Return an image as (h, w, 3) and whether it was stored with a loss, or why it is no image."""
     try:
         with Image.open(path) as opened:
+            lossy = _lossy(opened, path)
             image: Image.Image = opened
             if image.mode in DEEP:
                 return f"more than 8 bits a pixel (mode {image.mode}); convert it to 8 bits first"
@@ -273,7 +289,7 @@ def _image(path: str, size: int | None) -> Images | str:
             image = image.convert("RGB")
             if size is not None:
                 image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-            return np.asarray(image)
+            return np.asarray(image), lossy
     except UnidentifiedImageError:
         return "not an image of a known format"
     except OSError as error:
@@ -288,12 +304,31 @@ def _image(path: str, size: int | None) -> Images | str:
         return DAMAGED
 
 
+def _lossy(opened: Image.Image, path: str) -> bool:
+    """Return whether an image is stored with a loss."""
+    if opened.format == "TIFF":
+        return opened.info.get("compression") in LOSSY_TIFF
+    if opened.format != "WEBP":
+        return opened.format in LOSSY
+    # Pillow does not say. RFC 9649: after 12 bytes of header come chunks, each a name, a length and
+    # so many bytes (an even number); the first frame is in the first `VP8L`, without loss, or
+    # `VP8 `, with loss. Of an animation it lies in a chunk `ANMF`, after 16 bytes of its own.
+    with open(path, "rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", head)
+            if name in (b"VP8 ", b"VP8L"):
+                return bool(name == b"VP8 ")
+            file.seek(16 if name == b"ANMF" else length + length % 2, os.SEEK_CUR)
+    return True  # nothing of both: decoding will refuse it
+
+
 def _first_shape(paths: Sequence[str]) -> tuple[int, int, int]:
     """Return (h, w, 3) of the first image that can be read."""
     for path in paths:
         found = _image(path, None)
         if not isinstance(found, str):
-            return *found.shape[:2], 3
+            return *found[0].shape[:2], 3
     return 1, 1, 3  # none can be read, as decoding is about to say
 
 

@@ -25,11 +25,8 @@ the easiest picture, `motorcycle` the hardest. Twice as wide and after 16 epochs
 patches the normal network reached 85.6 % on test and 98 % on training patches (one seed).
 """
 
-import importlib.util
-from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import PIL
@@ -37,7 +34,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from ablate.data import Dataset, Split, Unavailable, assemble
+from ablate.data import Dataset, Split, assemble
+from ablate.data._cells import CELL, Cell, carrier, cells, grey, origins
 from ablate.data._prepared import prepared
 
 VERSION = 1  # of the construction below, and its seed: another number gives other patches
@@ -62,25 +60,12 @@ PICTURES = {
 }
 
 LARGEST = 1024  # pixels; a picture with a longer side is halved, or it would be mostly smooth
-CELL = 64  # pixels, the least side of a cell; every cell of a picture has the same size
-CROP = (24, 64)  # pixels, the least and the greatest side of what a patch shows
+CROP = (24, CELL)  # pixels, the least and the greatest side of what a patch shows
 SIDE = 32  # pixels, the side of a patch
 FLAT = 4.0  # grey levels of standard deviation below which a crop shows nothing
 CONTRAST = (24.0, 64.0)  # grey levels of standard deviation that a patch is given
 BRIGHTNESS = (96.0, 160.0)  # mean grey level that a patch is given, before clipping to 0…255
 TRIES = 12  # crops by which a cell is judged: it is used if a quarter of them are not flat
-
-
-class Cell(NamedTuple):
-    """A region of a picture, in pixels of the (perhaps halved) picture."""
-
-    number: int  # over all pictures; the cluster of its patches
-    label: int  # class number of its picture
-    top: int
-    left: int
-    height: int
-    width: int
-    test: bool
 
 
 def load(
@@ -93,12 +78,8 @@ def load(
     Raises:
         Unavailable: scikit-image, which carries the photographs, is not installed, or lacks one.
     """
-    try:
-        carrier = version("scikit-image")
-    except PackageNotFoundError as error:
-        raise Unavailable("scikit-image is not installed", "pip install scikit-image") from error
     construction = [VERSION, LARGEST, CELL, CROP, SIDE, FLAT, CONTRAST, BRIGHTNESS, TRIES]
-    versions = [carrier, np.__version__, PIL.__version__]
+    versions = [carrier(), np.__version__, PIL.__version__]
     key = [construction, list(PICTURES.items()), versions, train_patches, test_patches]
     return prepared("photos", key, lambda: cut(pictures(), train_patches, test_patches))
 
@@ -109,40 +90,13 @@ def pictures() -> dict[str, NDArray[np.uint8]]:
     Raises:
         Unavailable: the installed scikit-image lacks one of them.
     """
-    found = importlib.util.find_spec("skimage")
-    if found is None or not found.submodule_search_locations:
-        raise Unavailable("scikit-image is not installed", "pip install scikit-image")
-    folder = Path(found.submodule_search_locations[0]) / "data"
-    grey = {}
+    found = {}
     for name, file in PICTURES.items():
-        try:
-            with Image.open(folder / file) as picture:
-                image = picture.convert("L")
-        except OSError as error:
-            raise Unavailable(
-                f"the installed scikit-image lacks the photograph {file}",
-                "pip install --force-reinstall scikit-image",
-            ) from error
+        image = grey(file)
         while max(image.size) > LARGEST:
             image = image.reduce(2)
-        grey[name] = np.asarray(image)
-    return grey
-
-
-def cells(pictures: Mapping[str, NDArray[np.uint8]]) -> Iterator[Cell]:
-    """Yield the cells of all pictures. No two share a pixel.
-
-    Every third cell is for testing, in diagonals, so that both splits see all parts of a picture.
-    """
-    number = 0
-    for label, picture in enumerate(pictures.values()):
-        rows, columns = (side // CELL for side in picture.shape)
-        height, width = picture.shape[0] // rows, picture.shape[1] // columns
-        for row in range(rows):
-            for column in range(columns):
-                test = (column + 2 * row) % 3 == 0
-                yield Cell(number, label, row * height, column * width, height, width, test)
-                number += 1
+        found[name] = np.asarray(image)
+    return found
 
 
 def cut(
@@ -164,12 +118,13 @@ def cut(
         classes=list(pictures),
         train=train,
         test=test,
+        lossy=True,  # three photographs are JPEG files, and others show the blocks of one
         notes=[
             "photos asks which photograph a patch comes from, which is recognition of texture: "
             "claims about receptive field, dilation or context cannot be tested on it.",
-            f"Training and test patches come from {_cells(train)} and {_cells(test)} cells of the "
-            "same photographs, which share no pixel; patches of one cell are not independent, so "
-            "standard errors are clustered by cell.",
+            f"Training and test patches come from {origins(train)} and {origins(test)} cells of "
+            "the same photographs, which share no pixel; patches of one cell are not independent, "
+            "so standard errors are clustered by cell.",
             "photos stands in where nothing can be downloaded; results on it are not to be cited.",
         ],
     )
@@ -194,11 +149,6 @@ def _split(pictures: Mapping[str, NDArray[np.uint8]], cells: list[Cell], patches
         np.array([cell.label for cell in chosen], np.int64)[order],
         np.array([cell.number for cell in chosen], np.int32)[order],
     )
-
-
-def _cells(split: Split) -> int:
-    """Return how many cells the patches of a split come from."""
-    return 0 if split.clusters is None else len(np.unique(split.clusters))
 
 
 def _shows_something(image: Image.Image, cell: Cell, stream: np.random.RandomState) -> bool:

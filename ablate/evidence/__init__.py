@@ -5,7 +5,9 @@
     welch.py     interval of a difference of means, and how small a difference could be seen
     sampling.py  how far a difference hangs on which test examples were drawn
     effects.py   the mark that an interval and a margin give: higher, lower, the same, cannot tell
-    contrast.py  one row against its baseline: all of the above in one value
+    contrast.py  one row against its reference: all of the above in one value
+    latency.py   times per call of the rows of a pass, and their ratios to the references'
+    requirements.py  what a variant must reach, judged part by part
     citable.py   the reasons why trained numbers may not be cited
     stop.py      whether the intervals are narrow enough to stop adding seeds
     spelling.py  numbers and names as people read them

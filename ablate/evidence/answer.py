@@ -1,5 +1,6 @@
 """What came out, in sentences: the same ones at the top of a page and at the end of a run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from ablate.evidence.spelling import (
 )
 from ablate.study import Study
 
-ALIKE = 0.05  # A budget within 5 % of the baseline's goes without saying.
+ALIKE = 0.05  # A budget within 5 % of the reference's goes without saying.
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def scope(study: Study, comparison: ComparisonEvidence) -> str:
     """Return the sentence that says which network, data, budget and device the findings are of."""
     ok = [trial for trial in comparison.trials().values() if trial.outcome == "ok"]
     steps = {trial.steps for trial in ok if trial.steps is not None}
-    seeds = [len(row.values) for row in comparison.rows]
+    seeds = [len(row.values) for row in comparison.rows if row.trials]
+    if not seeds:
+        return f"Not trained: {network(comparison.baseline.asked.full_config)}."
     parts = [
         f"Trained: {network(comparison.baseline.asked.config)}",
         images(comparison),
@@ -108,33 +111,37 @@ def _channels(stage: Any) -> str:
 
 
 def _findings(comparison: ComparisonEvidence) -> tuple[str, ...]:
-    by_variant: dict[str, list[Contrast]] = {}
-    for contrast in contrasts(comparison)[1:]:
-        by_variant.setdefault(contrast.row.asked.variant, []).append(contrast)
-    baseline = variant_name(comparison.baseline.asked.variant)
+    by_variant: dict[tuple[str, str], list[Contrast]] = {}
+    for contrast in contrasts(comparison):
+        if contrast.reference is not None and contrast.effect is not None:
+            names = (contrast.row.asked.variant, contrast.reference.asked.variant)
+            by_variant.setdefault(names, []).append(contrast)
     title = lower_first(comparison.measure.title)
     found = [
-        f"{upper_first(variant_name(variant))} in place of {baseline}: {title} "
+        f"{upper_first(variant_name(variant))} in place of {variant_name(reference)}: {title} "
         + "; ".join(_part(comparison, contrast) for contrast in rows)
         + "."
-        for variant, rows in by_variant.items()
+        for (variant, reference), rows in by_variant.items()
     ]
-    if open_question := _what_would_settle(comparison, by_variant):
+    everything = [contrast for rows in by_variant.values() for contrast in rows]
+    if open_question := _what_would_settle(comparison, everything):
         found.append(open_question)
     return tuple(found)
 
 
 def _part(comparison: ComparisonEvidence, contrast: Contrast) -> str:
     """Say what one row showed, in the middle of a sentence that began with the metric."""
-    where = _where(contrast.row, comparison.baseline)
+    reference = contrast.reference
+    assert reference is not None  # only what is compared with one is a finding
+    where = _where(contrast.row, reference)
     difference, interval = contrast.difference, contrast.interval
     margin, places = comparison.measure.margin, decimals(comparison.measure.margin)
     unit = difference_unit(comparison.measure.unit)
     if difference is None:
-        return f"not known yet {where}, {_progress(contrast.row, comparison.baseline)}"
+        return f"not known yet {where}, {_progress(contrast.row, reference)}"
     change = f"changes by {with_unit(signed(difference, places), unit)}"
     if interval is None:
-        seeds = min(len(contrast.row.values), len(comparison.baseline.values))
+        seeds = min(len(contrast.row.values), len(reference.values))
         why = "from one seed" if seeds < 2 else "the seeds do not vary"
         return f"{change} {where}: cannot tell, {why}"
     span = bounds(interval.low, interval.high, places)
@@ -149,14 +156,14 @@ def _part(comparison: ComparisonEvidence, contrast: Contrast) -> str:
     return size
 
 
-def _where(row: RowEvidence, baseline: RowEvidence) -> str:
-    """Say what the row held equal, and what its network costs against the baseline's.
+def _where(row: RowEvidence, reference: RowEvidence) -> str:
+    """Say what the row held equal, and what its network costs against the reference's.
 
     The costs are those of the network that was trained, since the finding is about that one.
     """
     budgets = {
-        "params": ratio(row.trained.get("params"), baseline.trained.get("params")),
-        "macs": ratio(row.trained.get("macs"), baseline.trained.get("macs")),
+        "params": ratio(row.trained.get("params"), reference.trained.get("params")),
+        "macs": ratio(row.trained.get("macs"), reference.trained.get("macs")),
     }
     names = {"params": "parameters", "macs": "MACs"}
     unequal = {
@@ -173,13 +180,15 @@ def _where(row: RowEvidence, baseline: RowEvidence) -> str:
 
 def _cost(found: float, name: str) -> str:
     """Say `6.7 times fewer parameters`, with one decimal: a sentence is no table."""
+    if found == 0:
+        return f"no {name}"
     size = 1 / found if found < 1 else found
     spelled = number(size, 1 if size < 9.95 else 0)
     return f"{spelled} times fewer {name}" if found < 1 else f"{spelled} times the {name}"
 
 
-def _progress(row: RowEvidence, baseline: RowEvidence) -> str:
-    trials = [*row.trials, *baseline.trials]
+def _progress(row: RowEvidence, reference: RowEvidence) -> str:
+    trials = [*row.trials, *reference.trials]
     ended = sum(trial.outcome != "missing" for trial in trials)
     lost = sum(trial.outcome not in ("ok", "missing") for trial in trials)
     said = f"{number(ended)} of {counted(len(trials), 'trial')} done"
@@ -187,14 +196,13 @@ def _progress(row: RowEvidence, baseline: RowEvidence) -> str:
 
 
 def _what_would_settle(
-    comparison: ComparisonEvidence, by_variant: dict[str, list[Contrast]]
+    comparison: ComparisonEvidence, everything: Sequence[Contrast]
 ) -> str | None:
     """Say how many seeds would show a difference of the margin's size, where a row cannot tell."""
     measure = comparison.measure
     still_open = [
         contrast
-        for rows in by_variant.values()
-        for contrast in rows
+        for contrast in everything
         if contrast.effect == UNKNOWN and contrast.interval is not None
     ]
     needed = [c.seeds_to_detect for c in still_open if c.seeds_to_detect is not None]

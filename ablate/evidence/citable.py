@@ -5,13 +5,14 @@ may not is labelled "screening". Arithmetic (parameters, MACs, receptive field) 
 """
 
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
-from ablate.evidence.spelling import counted, listed, row_name
+from ablate.evidence.spelling import between, counted, listed, row_name
 from ablate.evidence.stop import settled_comparison
 from ablate.study import Study
 
 FEWEST_SEEDS = 5
 FEWEST_STEPS = 450  # With 40 steps a variant stood 19 points below its twin, with 471 steps 3.6.
 MOST_DIVERGED = 0.2  # of a row's trials; beyond it, a mean over the survivors describes no row
+MOST_NAMED = 6  # rows in one sentence; of more, only the number is given
 
 
 def reasons(study: Study, comparison: ComparisonEvidence) -> list[str]:
@@ -45,16 +46,12 @@ def _trials(study: Study, comparison: ComparisonEvidence) -> list[str]:
     lost = [t for t in comparison.trials().values() if t.outcome in ("failed", "invalid")]
     if lost:
         found.append(f"{counted(len(lost), 'trial')} failed or left no result.")
-    few = [row for row in comparison.rows if len(row.values) < FEWEST_SEEDS]
+    few = [row for row in comparison.rows if row.trials and len(row.values) < FEWEST_SEEDS]
     if few:
-        found.append(
-            f"Fewer than {FEWEST_SEEDS} seeds: "
-            + listed(
-                [f"{row_name(row.asked, row.is_baseline)} has {len(row.values)}" for row in few]
-            )
-            + "."
-        )
-    steps = [t.steps or 0 for t in comparison.trials().values() if t.outcome == "ok"]
+        found.append(f"Fewer than {FEWEST_SEEDS} seeds: {_few(few)}.")
+    # A network without parameters takes no steps: there is nothing to train.
+    taken = [t.steps for t in comparison.trials().values() if t.outcome == "ok"]
+    steps = [count for count in taken if count is not None]
     if steps and min(steps) < FEWEST_STEPS:
         found.append(
             f"Trained for {counted(min(steps), 'step')}; below {FEWEST_STEPS}, a difference may be "
@@ -67,6 +64,12 @@ def _trials(study: Study, comparison: ComparisonEvidence) -> list[str]:
             + "."
         )
     return found
+
+
+def _few(rows: list[RowEvidence]) -> str:
+    if len(rows) > MOST_NAMED:
+        return f"{len(rows)} rows have {between({len(row.values) for row in rows}, 'seed')}"
+    return listed([f"{row_name(row.asked, row.is_baseline)} has {len(row.values)}" for row in rows])
 
 
 def _code(study: Study) -> list[str]:

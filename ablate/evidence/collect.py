@@ -41,8 +41,9 @@ class RowEvidence:
     """One row of a comparison with its trials, by seed, and the facts of its two networks."""
 
     asked: Row
-    trials: tuple[Trial, ...]
-    trained: dict[str, Measurement]  # facts of the network as trained; {} where not computed
+    trials: tuple[Trial, ...]  # () for a row that is not trained: only its facts are shown
+    # Facts of the network as trained; {} where not computed. One that does not apply is left out.
+    trained: dict[str, Measurement]
     full: dict[str, Measurement]  # facts of the full network
     is_baseline: bool
     lacking: tuple[str, ...]  # facts that are not there, each with the reason
@@ -51,6 +52,11 @@ class RowEvidence:
     def values(self) -> dict[int, float]:
         """The metric's value by seed, of the trials that have one."""
         return {t.seed: t.value for t in self.trials if t.value is not None}
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the row is compared with no other: the baseline, or one beside it."""
+        return self.asked.reference is None
 
     def having(self, *outcomes: Outcome) -> tuple[Trial, ...]:
         """Return the trials with one of these outcomes."""
@@ -64,14 +70,28 @@ class RowEvidence:
 
 @dataclass(frozen=True)
 class ComparisonEvidence:
-    """One comparison and what is known of each of its rows, the baseline first."""
+    """One comparison and what is known of each of its rows, the baseline first.
+
+    The rows that are compared with a reference follow upon it; else they are in the study's order.
+    """
 
     asked: ComparisonAsked
     rows: tuple[RowEvidence, ...]
+    passes: dict[str, Record]  # by metric; one that did not end well is not there
+    lacking: tuple[str, ...]  # passes that are not there, each with the reason
 
     @property
     def baseline(self) -> RowEvidence:
         return self.rows[0]
+
+    def reference_of(self, row: RowEvidence) -> RowEvidence | None:
+        """Return the row that another is compared with, None for one that is a reference."""
+        return next((r for r in self.rows if _is_reference(r.asked, row.asked)), None)
+
+    @property
+    def against_baseline(self) -> bool:
+        """Whether all that is compared with anything is compared with the baseline."""
+        return all(row.asked.reference in (None, self.asked.baseline) for row in self.rows)
 
     @property
     def measure(self) -> Measure:
@@ -97,6 +117,20 @@ class Evidence:
     def trials(self) -> dict[str, Trial]:
         """Return the trials of all comparisons by id; comparisons may share some."""
         return {id: t for comparison in self.comparisons for id, t in comparison.trials().items()}
+
+
+def reference_at(comparison: ComparisonAsked, row: Row) -> int | None:
+    """Return which row of a comparison another is compared with, None for one that is a reference.
+
+    It is the reference's drop-in.
+    """
+    found = (at for at, other in enumerate(comparison.rows) if _is_reference(other, row))
+    return next(found, None)
+
+
+def _is_reference(row: Row, other: Row) -> bool:
+    """Return whether a row is what another one is compared with."""
+    return row.variant == other.reference and "none" in row.match
 
 
 def collect(runs: Path, study: Study) -> Evidence:
@@ -134,13 +168,31 @@ def collect(runs: Path, study: Study) -> Evidence:
             full = facts(asked.full_facts, "full network", lacking)
         return RowEvidence(asked, trials, trained, full, is_baseline, tuple(lacking))
 
-    comparisons = tuple(
-        ComparisonEvidence(
-            asked, tuple(row(r, asked.measure, at == 0) for at, r in enumerate(asked.rows))
-        )
-        for asked in study.comparisons
-    )
+    def comparison(asked: ComparisonAsked) -> ComparisonEvidence:
+        rows = tuple(row(r, asked.measure, r is asked.rows[0]) for r in _grouped(asked))
+        passes: dict[str, Record] = {}
+        lacking: list[str] = []
+        for metric, id in sorted(asked.passes.items()):
+            record = read("pass", id)
+            if record is None:
+                lacking.append(f"{metric}: {damaged.get(id, 'not measured yet')}")
+            elif record.status != "ok":
+                lacking.append(f"{metric}: {record.reason or 'no reason given'}")
+            else:
+                passes[metric] = record
+        return ComparisonEvidence(asked, rows, passes, tuple(lacking))
+
+    comparisons = tuple(comparison(asked) for asked in study.comparisons)
     return Evidence(study, comparisons, tuple(damaged[id] for id in sorted(damaged)))
+
+
+def _grouped(comparison: ComparisonAsked) -> list[Row]:
+    """Return the rows with those that are compared with a reference right after it."""
+    places = []
+    for at, row in enumerate(comparison.rows):
+        reference = reference_at(comparison, row)
+        places.append((at, 0, at) if reference is None else (reference, 1, at))
+    return [comparison.rows[at] for *_, at in sorted(places)]
 
 
 def _trial(

@@ -1,4 +1,4 @@
-"""One row against its baseline: everything that a table, a figure or a sentence says of it."""
+"""One row against its reference: everything that a table, a figure or a sentence says of it."""
 
 import math
 from dataclasses import dataclass
@@ -24,21 +24,22 @@ class TestError:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A row, and its difference from the baseline; for the baseline itself, only the row."""
+    """A row, and its difference from its reference; for a reference itself, only the row."""
 
     row: RowEvidence
+    reference: RowEvidence | None  # None for a row that is compared with no other
     mean: float | None  # of the row's values, in the metric's unit
     deviation: float | None  # standard deviation over seeds; None below two
-    difference: float | None  # of the means, row - baseline
+    difference: float | None  # of the means, row - reference
     interval: welch.Interval | None
-    effect: Effect | None  # None for the baseline
+    effect: Effect | None  # None for a reference, and where one of the two is not trained
     test_error: TestError | None
     detectable: float | None  # smallest true difference that these runs would see in 8 of 10 cases
     seeds_to_detect: int | None  # runs a row that would so see a difference of the margin's size
 
 
 def contrasts(comparison: ComparisonEvidence) -> tuple[Contrast, ...]:
-    """Return every row of a comparison against its baseline, the baseline first."""
+    """Return every row of a comparison against its reference, the baseline first."""
     return tuple(_contrast(comparison, row) for row in comparison.rows)
 
 
@@ -47,9 +48,10 @@ def _contrast(comparison: ComparisonEvidence, row: RowEvidence) -> Contrast:
     ours = list(row.values.values())
     mean = welch.mean(ours) if ours else None
     deviation = welch.deviation(ours)
-    if row.is_baseline:
-        return Contrast(row, mean, deviation, None, None, None, None, None, None)
-    theirs = list(comparison.baseline.values.values())
+    reference = comparison.reference_of(row)
+    if reference is None or not (row.trials and reference.trials):
+        return Contrast(row, reference, mean, deviation, None, None, None, None, None, None)
+    theirs = list(reference.values.values())
     interval = welch.interval(ours, theirs)
     detectable = needed = None
     if interval is not None:
@@ -60,21 +62,25 @@ def _contrast(comparison: ComparisonEvidence, row: RowEvidence) -> Contrast:
         needed = welch.seeds_to_detect(measure.margin, deviation, other)
     return Contrast(
         row=row,
+        reference=reference,
         mean=mean,
         deviation=deviation,
         difference=mean - welch.mean(theirs) if mean is not None and theirs else None,
         interval=interval,
         effect=effect(interval, measure.margin),
-        test_error=_test_error(comparison, row, interval),
+        test_error=_test_error(comparison, row, reference, interval),
         detectable=detectable,
         seeds_to_detect=needed,
     )
 
 
 def _test_error(
-    comparison: ComparisonEvidence, row: RowEvidence, interval: welch.Interval | None
+    comparison: ComparisonEvidence,
+    row: RowEvidence,
+    reference: RowEvidence,
+    interval: welch.Interval | None,
 ) -> TestError | None:
-    found = sampling.of_rows(row, comparison.baseline, comparison.measure.unit)
+    found = sampling.of_rows(row, reference, comparison.measure.unit)
     if found is None:
         return None
     error, counts, n = found

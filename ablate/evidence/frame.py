@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablate import study as studies
-from ablate.evidence import citable
+from ablate.evidence import citable, latency
 from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence, Trial, collect
 from ablate.records import Measurement
 
@@ -33,6 +33,7 @@ COLUMNS = {
     "unit": "str",
     "trial": "str",
     "status": "str",
+    "at": "str",
 }
 SPLITS = ("train", "validation", "test")
 
@@ -40,30 +41,33 @@ SPLITS = ("train", "validation", "test")
 def load(runs: Path | str = "runs", suite: str | None = None) -> "pandas.DataFrame":
     """Return every number of the newest study of each suite, or of one suite.
 
-    There are three kinds of rows. What a finished trial scored: `seed` is set, `epoch` is not. What
+    There are four kinds of rows. What a finished trial scored: `seed` is set, `epoch` is not. What
     a trial showed after an epoch: both are set. A fact of a network (parameters, MACs, …): neither
-    is. A trial without a result has one row, with its `status`, the comparison's metric and no
-    value, so that counting rows of that metric counts what was planned. A trial that several rows
-    or comparisons share appears in each of them.
+    is. What a pass measured over all networks in turns (latency): `at` is set. A trial without a
+    result has one row, with its `status`, the comparison's metric and no value, so that counting
+    rows of that metric counts what was planned. A trial that several rows or comparisons share
+    appears in each of them.
 
     Columns:
         study, suite, comparison: ids.
         variant: the row's variant.
-        match: what is equal with the baseline: none, params, macs; several joined by "+".
+        match: what is equal with the reference: none, params, macs; several joined by "+".
         network: "trained" or "full": the network that the number is about. They differ where a
             profile trains a narrower one; facts are given for both.
         data: name of the data set used.
         screening: whether the comparison's trained numbers may not be cited.
-        seed: of the trial; missing for facts.
-        split: train, validation or test: the images that the number is about; missing for facts
-            and for the times and rates of an epoch.
+        seed: of the trial; missing for facts and passes.
+        split: train, validation or test: the images that the number is about; missing for facts,
+            passes and the times and rates of an epoch.
         epoch, step: counted from 1; missing for final scores and facts. `step` counts the
             optimizer's.
         metric: its name.
         value: the number; missing where there is none.
         unit: of the value.
-        trial: id of the record that holds the number: the trial's, or the fact's.
+        trial: id of the record that holds the number: the trial's, the fact's or the pass's.
         status: ok, failed, diverged, invalid or missing.
+        at: the conditions of a pass, e.g. "batch=64"; missing for all else. Its value is the median
+            over the rounds; the record has every round.
 
     Raises:
         StudyError: the suite has no study, or its study cannot be read.
@@ -119,6 +123,18 @@ def _numbers(comparison: ComparisonEvidence, row: RowEvidence) -> Iterator[dict[
     ):
         for name, fact in facts.items():
             yield {"network": network, "trial": id, "status": "ok", **_measured(name, fact)}
+    for batch in latency.batches(comparison):
+        timed = batch.of(row)
+        if timed is not None:
+            yield {
+                "network": "full",
+                "metric": latency.METRIC,
+                "value": timed.seconds,
+                "unit": "s",
+                "trial": comparison.passes[latency.METRIC].id,
+                "status": "ok",
+                "at": f"batch={batch.size}",
+            }
 
 
 def _scores(comparison: ComparisonEvidence, trial: Trial) -> Iterator[dict[str, Any]]:

@@ -44,12 +44,12 @@ def standard_error(ours: Floats, theirs: Floats, cluster: Ints | None = None) ->
 
 
 def of_rows(
-    row: RowEvidence, baseline: RowEvidence, unit: str
+    row: RowEvidence, reference: RowEvidence, unit: str
 ) -> tuple[float, Literal["examples", "clusters"], int] | None:
-    """Return the error of a row's difference to its baseline, what it counts, and how many.
+    """Return the error of a row's difference to its reference, what it counts, and how many.
 
     Args:
-        row, baseline: their trials' arrays hold `test_correct` (n,) and maybe `test_cluster` (n,).
+        row, reference: their trials' arrays hold `test_correct` (n,) and maybe `test_cluster` (n,).
         unit: of the metric; "%" scales the error to percentage points.
 
     Returns:
@@ -59,7 +59,7 @@ def of_rows(
     scale = 100.0 if unit == "%" else 1.0
     scores: list[Floats] = []
     clusters: list[Ints | None] = []
-    for side in (row, baseline):
+    for side in (row, reference):
         found = _arrays(side, scale)
         if found is None:
             return None

@@ -12,6 +12,7 @@ from ablate.study import Row
 
 MINUS = "\u2212"
 MATCHES = {"none": "drop-in", "params": "equal parameters", "macs": "equal MACs"}
+_BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def number(value: float, decimals: int = 0) -> str:
@@ -34,8 +35,8 @@ def bounds(low: float, high: float, decimals: int) -> str:
 
 
 def decimals(margin: float) -> int:
-    """Return how many decimals differences get: as many as the margin needs, at least one."""
-    return max(1, -math.floor(math.log10(margin))) if margin > 0 else 1
+    """Return how many decimals differences get: a fifth of the margin shows; at least one."""
+    return max(1, math.ceil(-math.log10(margin / 5) - 1e-9)) if margin > 0 else 1
 
 
 def quantity(value: float, largest: float | None = None) -> str:
@@ -47,10 +48,25 @@ def quantity(value: float, largest: float | None = None) -> str:
     """
     scale, sign = (1e6, " M") if abs(largest or value) >= 10_000_000 else (1.0, "")
     scaled = value / scale
-    if scale == 1 and float(value).is_integer():
+    if value == 0 or (scale == 1 and float(value).is_integer()):
         return number(value)
-    places = 2 - math.floor(math.log10(abs(scaled))) if scaled else 0
+    places = 2 - math.floor(math.log10(abs(scaled)))
     return number(scaled, max(0, min(places, 6))) + sign
+
+
+def byte_count(value: float, largest: float | None = None) -> str:
+    """Spell a number of bytes in binary units, with three digits: `3.50 MiB`.
+
+    Args:
+        value: in bytes.
+        largest: the largest value it stands beside, which decides the unit of all.
+    """
+    if value == 0:
+        return "0 B"
+    scale = min(int(math.log2(max(1.0, abs(largest or value)))) // 10, len(_BYTES) - 1)
+    shown = value / 1024**scale
+    places = max(0, 2 - math.floor(math.log10(abs(shown)))) if scale else 0
+    return f"{number(shown, min(places, 4))} {_BYTES[scale]}"
 
 
 def times(ratio: float) -> str:
@@ -58,11 +74,17 @@ def times(ratio: float) -> str:
     return number(ratio, 2 if ratio < 9.995 else 1 if ratio < 99.95 else 0)
 
 
-def fewer_or_more(ratio: float) -> str:
-    """Spell a cost against the baseline's, for a table: `8.07× fewer`, `+0.2 %`."""
+def fewer_or_more(ratio: float, is_count: bool = True) -> str:
+    """Spell a cost against the reference's, for a table: `8.07× fewer`, `+0.2 %`, `2.00× as much`.
+
+    Args:
+        ratio: of the two costs.
+        is_count: whether they are counts rather than an amount.
+    """
     if abs(ratio - 1) < 0.1:
         return f"{signed(100 * (ratio - 1), 1)} %" if ratio != 1 else "the same"
-    return f"{times(1 / ratio)}× fewer" if ratio < 1 else f"{times(ratio)}× as many"
+    less, more = ("fewer", "as many") if is_count else ("less", "as much")
+    return f"{times(1 / ratio)}× {less}" if ratio < 1 else f"{times(ratio)}× {more}"
 
 
 def difference_unit(unit: str) -> str:
@@ -115,8 +137,19 @@ def variant_name(name: str) -> str:
 
 
 def match_name(row: Row, is_baseline: bool = False) -> str:
-    """Spell what a row holds equal with the baseline."""
-    return "baseline" if is_baseline else listed([MATCHES.get(m, m) for m in row.match])
+    """Spell what a row holds equal with its reference, or that it is one itself."""
+    if is_baseline:
+        return "baseline"
+    if row.reference is None:
+        return "reference"
+    return listed([MATCHES.get(m, m) for m in row.match])
+
+
+def against(row: Row, baseline: str) -> str:
+    """Say what a row is compared with, `against bicubic`; "" for no other and for the baseline."""
+    if row.reference is None or row.reference == baseline:
+        return ""
+    return f"against {variant_name(row.reference)}"
 
 
 def row_name(row: Row, is_baseline: bool = False) -> str:

@@ -8,11 +8,12 @@ eight looks).
 from collections.abc import Mapping
 
 from ablate.evidence import welch
-from ablate.evidence.collect import ComparisonEvidence
+from ablate.evidence.collect import ComparisonEvidence, reference_at
 from ablate.records import Record
-from ablate.study import Study
+from ablate.study import ComparisonAsked, Row, Study
 
-FEWEST_SEEDS = 5  # A spread estimated from fewer would stop too early too often.
+# A spread estimated from fewer would stop too early too often. A row that may have fewer gets all.
+FEWEST_SEEDS = 5
 
 
 def settled(study: Study, records: Mapping[str, Record]) -> bool:
@@ -27,32 +28,54 @@ def settled(study: Study, records: Mapping[str, Record]) -> bool:
     """
     if study.stop is None:
         return False
+    until = study.stop["until"]
     for comparison in study.comparisons:
-        values = [
-            [
-                float(value)
-                for id in row.trials.values()
-                if (record := records.get(id)) is not None
-                and record.status == "ok"
-                and (found := record.metrics.get(comparison.measure.name)) is not None
-                and (value := found.value) is not None
-            ]
-            for row in comparison.rows
-        ]
-        if not _narrow(values, study.stop["until"]):
-            return False
+        values = [_values(comparison, row, records) for row in comparison.rows]
+        for row, ours in zip(comparison.rows, values, strict=True):
+            at = reference_at(comparison, row)
+            theirs = values[at] if at is not None and comparison.rows[at].trials else None
+            if not _narrow(ours, theirs, len(row.trials), until):
+                return False
     return True
 
 
 def settled_comparison(study: Study, comparison: ComparisonEvidence) -> bool:
     """Return the same of one comparison, from its evidence."""
-    values = [list(row.values.values()) for row in comparison.rows]
-    return study.stop is not None and _narrow(values, study.stop["until"])
-
-
-def _narrow(rows: list[list[float]], until: float) -> bool:
-    """Return whether every row's difference from the first is known to within `until`."""
-    if any(len(values) < FEWEST_SEEDS for values in rows):
+    if study.stop is None:
         return False
-    intervals = [welch.interval(values, rows[0]) for values in rows[1:]]
-    return all(found is not None and found.half_width <= until for found in intervals)
+    for row in comparison.rows:
+        reference = comparison.reference_of(row)
+        theirs = list(reference.values.values()) if reference and reference.trials else None
+        if not _narrow(list(row.values.values()), theirs, len(row.trials), study.stop["until"]):
+            return False
+    return True
+
+
+def _values(comparison: ComparisonAsked, row: Row, records: Mapping[str, Record]) -> list[float]:
+    return [
+        float(value)
+        for id in row.trials.values()
+        if (record := records.get(id)) is not None
+        and record.status == "ok"
+        and (found := record.metrics.get(comparison.measure.name)) is not None
+        and (value := found.value) is not None
+    ]
+
+
+def _narrow(ours: list[float], theirs: list[float] | None, planned: int, until: float) -> bool:
+    """Return whether a row needs no more seeds.
+
+    Args:
+        ours: its values.
+        theirs: those of its reference; None where it has none, or one that is not trained.
+        planned: the trials that the row may have, none where it is not trained.
+        until: half-width of the interval of the difference to reach, in the metric's unit.
+    """
+    if len(ours) < min(FEWEST_SEEDS, planned):
+        return False
+    if theirs is None or planned == 0:
+        return True
+    found = welch.interval(ours, theirs)
+    if found is None:  # one run says nothing; runs without any spread say all
+        return min(len(ours), len(theirs)) > 1
+    return found.half_width <= until

@@ -42,6 +42,8 @@ def deviation(values: Sequence[float]) -> float | None:
     """Return the standard deviation of a sample (n - 1); None below two values."""
     if len(values) < 2:
         return None
+    if min(values) == max(values):
+        return 0.0  # exactly; their mean may be a rounding away from them
     centre = mean(values)
     return math.hypot(*(value - centre for value in values)) / math.sqrt(len(values) - 1)
 

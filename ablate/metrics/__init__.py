@@ -4,15 +4,22 @@ Contract of a metric file:
     TITLE: Final      the name for people: "Parameters"
     UNIT: Final       of the value as stored, never scaled: "" for counts, "%", "s", "px", "MAC"
     DIRECTION: Final  which is better: "higher", "lower", or "none" where that depends
-    KIND: Final       "fact" or "trial"
-    measure(…)        -> records.Measurement, which repeats title, unit and direction
+    KIND: Final       "fact", "trial" or "pass"
+    measure(…)        -> records.Measurement, which repeats title, unit and direction; of a pass:
+                      its raw values
 
 A *fact* follows from the network's structure: `measure(network, input_shape)` with the network in
 any mode on the CPU and the (channels, height, width) of one image. Values of parameters must not
-matter, and the network must be left as it was: mode, buffers, gradients.
+matter, and the network must be left as it was: mode, buffers, gradients. It returns None where it
+does not apply to the network (no overlap where nothing upsamples).
 
 A metric of a *trial* follows from what the trained network did: `measure(outcome)`. It returns None
-where it does not apply to the task (no accuracy without classes).
+where it does not apply to the task (no accuracy without classes). A score per example that is a
+formula of its own stands in the metric's file, as a function on tensors that tasks import.
+
+A metric of a *pass* is measured over several networks together, in turns: `measure(networks,
+input_shape, batch, rounds)`. `ablate.passes` records what it returns, and evidence makes figures of
+it.
 
 A figure that cannot be vouched for has the value None and the reason in `detail["invalid"]`. An
 exception is a bug of the metric or of the network. The docstring gives the definition, the
@@ -20,8 +27,8 @@ convention (what is counted, in which mode) and the source.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,22 +39,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def of_kind(kind: Literal["fact", "trial", "pass"]) -> list[str]:
+    """Return the names of the metrics of a kind, sorted."""
+    known = catalog.names("metrics")
+    return [name for name in known if kind == catalog.load("metrics", name).KIND]
+
+
 def facts(network: "nn.Module", input_shape: tuple[int, int, int]) -> dict[str, Measurement]:
-    """Return every fact of a network on images of (channels, height, width), by metric."""
-    modules = {name: catalog.load("metrics", name) for name in catalog.names("metrics")}
-    return {
-        name: module.measure(network, input_shape)
-        for name, module in modules.items()
-        if module.KIND == "fact"
+    """Return every fact that applies to a network on (channels, height, width) images, by name."""
+    measured = {
+        name: catalog.load("metrics", name).measure(network, input_shape)
+        for name in of_kind("fact")
     }
+    return {name: measurement for name, measurement in measured.items() if measurement is not None}
 
 
 def of_trial(outcome: "Outcome") -> dict[str, Measurement]:
     """Return every metric that applies to a finished trial, by name."""
-    modules = {name: catalog.load("metrics", name) for name in catalog.names("metrics")}
-    measured = {
-        name: module.measure(outcome) for name, module in modules.items() if module.KIND == "trial"
-    }
+    measured = {name: catalog.load("metrics", name).measure(outcome) for name in of_kind("trial")}
     return {name: measurement for name, measurement in measured.items() if measurement is not None}
 
 
@@ -56,9 +65,12 @@ class Outcome:
     """What a finished trial showed.
 
     `test` holds one value per test example by score, each (n,): `loss` float32, `correct` bool, ….
+    `initial` holds the same before the first step, of the first test examples; {} for tasks that do
+    not ask for it.
     """
 
     test: dict[str, "np.ndarray[Any, Any]"]
     epochs: Sequence[Epoch]
     train_seconds: float  # training alone, without evaluation
     images: int  # training images seen, those of every epoch counted
+    initial: dict[str, "np.ndarray[Any, Any]"] = field(default_factory=dict)

@@ -3,7 +3,9 @@
     build(input_shape: tuple[int, int, int], outputs: int, *, options) -> nn.Module
 
 `input_shape` is (channels, height, width) of one image, `outputs` is what the task asks for. The
-module maps (n, *input_shape) to what its head gives, (n, outputs) for `gap`, and has two children:
+module maps (n, *input_shape) to (n, outputs), a number for every class, or to
+(n, outputs, 2·height, 2·width), an image of `outputs` channels and twice the resolution, as its
+family says. It has two children:
 
 * `features`, the spatial part, the receptive field of which means something; traceable by
   `torch.fx`;
@@ -12,7 +14,7 @@ module maps (n, *input_shape) to what its head gives, (n, outputs) for `gap`, an
 Options come after the `*`, with types; an option that names a block has a component's type
 (`ablate.components`). The paths of modules are readable and as equal as can be between variants
 (`features.stage1.layer1.conv`), since initial values are drawn by path. `SAMPLES` lists options for
-the contract tests, for 3x32x32 images. A family works under `torch.device("meta")`.
+the contract tests, for 3x32x32 images and 3 outputs. A family works under `torch.device("meta")`.
 
 Mistakes that only building can find raise ValueError with one line that says where and what to do.
 """
@@ -116,7 +118,7 @@ def difference(baseline: nn.Module, variant: nn.Module) -> list[str]:
         how = "arranged otherwise" if sizes[0] == sizes[1] else "other channels"
         lines.append(f"same layers, {how}")
     channels = [_first_channels(network) for network in (baseline, variant)]
-    if channels[0] != channels[1]:
+    if None not in channels and channels[0] != channels[1]:
         lines.append(f"first layer: {channels[0]} -> {channels[1]} channels")
     return lines
 

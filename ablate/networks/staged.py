@@ -32,8 +32,7 @@ the target can be found. What needs no rounding stays as it is.
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
@@ -44,10 +43,18 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ablate import catalog, components
-from ablate.blocks import Unfit
+from ablate import components
 from ablate.blocks.merge import Join
-from ablate.components import Act, Component, Conv, Down, Head, Merge, Norm
+from ablate.components import Act, Conv, Down, Head, Merge, Norm
+from ablate.networks._layers import (
+    Layer,
+    LayerPlan,
+    located,
+    make_layer,
+    makers,
+    multiple,
+    rounded,
+)
 
 SAMPLES: list[dict[str, Any]] = [
     {"stages": [[8, 8], [16], [32]]},
@@ -65,26 +72,6 @@ NONE = Merge(kind="none")
 BATCH = Norm(kind="batch")
 RELU = Act(kind="relu")
 GAP = Head(kind="gap")
-
-
-class Layer(BaseModel):
-    """One layer: convolution, normalisation, activation. Short form: its number of channels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    channels: Annotated[int, Field(gt=0)]
-    conv: Conv | None = None
-    norm: Norm | None = None
-    act: Act | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spelt_out(cls, value: Any) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return {"channels": value}
-        if isinstance(value, Mapping | cls):
-            return value
-        raise PydanticCustomError("layer", "expected a number of channels or {channels: …}")
 
 
 class Stage(BaseModel):
@@ -133,7 +120,7 @@ def build(
     plans = [
         _StagePlan(
             layers=[
-                _LayerPlan(
+                LayerPlan(
                     layer.channels,
                     layer.conv or stage.conv or (stem if i == j == 0 else conv),
                     layer.norm or stage.norm or norm,
@@ -172,25 +159,16 @@ def _scaled(plans: list["_StagePlan"], width: float) -> list["_StagePlan"]:
     for i, plan in enumerate(plans):
         readers = [following.layers[0].conv for following in plans[i + 1 : i + 2]]
         convs = [*(layer.conv for layer in plan.layers), *readers]
-        step = math.lcm(*map(_multiple, convs)) * _multiple(plan.merge)
+        step = math.lcm(*map(multiple, convs)) * multiple(plan.merge)
         layers = []
         for j, layer in enumerate(plan.layers):
             # Layers that are merged stay equal where they were.
             up = (before + (j if plan.merge == NONE else 0) + 0.5) / count
-            steps = math.floor(layer.channels * width / first / step + up)
-            layers.append(replace(layer, channels=max(1, steps) * step))
+            channels = rounded(layer.channels * width / first, step, up)
+            layers.append(replace(layer, channels=channels))
         before += len(layers)
         scaled.append(replace(plan, layers=layers))
     return scaled
-
-
-def _multiple(component: Component) -> int:
-    """Return the number that must divide the channels of a block."""
-    block = catalog.load(component.room, components.name_of(component))
-    if not hasattr(block, "multiple"):
-        return 1
-    number: int = block.multiple(**components.options_of(component))
-    return number
 
 
 def _stage(
@@ -198,21 +176,21 @@ def _stage(
 ) -> tuple[nn.Module, int, list[int]]:
     """Return a stage, and the channels and [height, width] of what comes out of it."""
     last = len(plan.layers) - 1
-    make_norm, make_act = _makers(plan.norm, plan.act)
+    make_norm, make_act = makers(plan.norm, plan.act)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     skips: list[_Skip] = []
     for start in (0, *range(1, last + 1, span)):
         end = min(start + span - 1, last) if start else 0
         join: Join | None = None
         if start:
-            with _located(f"{where}, {_numbers(start + 1, end + 1)}"):
+            with located(f"{where}, {_numbers(start + 1, end + 1)}"):
                 out_channels = plan.layers[end].channels
                 join = components.build(plan.merge, channels, out_channels, make_norm, make_act)
         for j in range(start, end + 1):
             layer = plan.layers[j]
             out = join.through if join is not None and j == end else layer.channels
-            with _located(f"{where}, layer {j + 1}"):
-                make = partial(_layer, channels, out, layer)
+            with located(f"{where}, layer {j + 1}"):
+                make = partial(make_layer, channels, out, layer)
                 if plan.down is None or j < last:
                     module = make(1)
                 else:
@@ -229,22 +207,6 @@ def _stage(
     return Skips(layers, skips) if skips else nn.Sequential(layers), channels, size
 
 
-def _layer(
-    in_channels: int, out_channels: int, layer: "_LayerPlan", stride: int, kernel: int | None = None
-) -> nn.Sequential:
-    given = {} if kernel is None else {"kernel": kernel}
-    if given and "kernel" not in components.options_of(layer.conv):
-        name = components.name_of(layer.conv)
-        raise Unfit(f"conv block {name!r} has no kernel that could be set to {kernel}")
-    make_norm, make_act = _makers(layer.norm, layer.act)
-    context = in_channels, out_channels, stride, make_norm, make_act
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["conv"] = components.build(layer.conv, *context, **given)
-    layers["norm"] = make_norm(out_channels)
-    layers["act"] = make_act()
-    return nn.Sequential(layers)
-
-
 def _nothing(stride: int, kernel: int | None = None) -> nn.Sequential:
     """Return a layer that does nothing but leave out pixels, for what goes around one."""
     if stride == 1:
@@ -252,10 +214,6 @@ def _nothing(stride: int, kernel: int | None = None) -> nn.Sequential:
     # A convolution of an even kernel looks from between two pixels, so it is their mean.
     window = 1 if kernel is None or kernel % 2 else 2
     return nn.Sequential(OrderedDict(skip=nn.AvgPool2d(window, stride)))
-
-
-def _makers(norm: Norm, act: Act) -> tuple[partial[nn.Module], partial[nn.Module]]:
-    return partial(components.build, norm), partial(components.build, act)
 
 
 def _output_size(reduction: nn.Module, channels: int, size: list[int]) -> list[int]:
@@ -272,15 +230,6 @@ def _output_size(reduction: nn.Module, channels: int, size: list[int]) -> list[i
         output = functional_call(reduction, shapes, image)
     reduction.train()
     return list(output.shape[2:])
-
-
-@contextmanager
-def _located(where: str) -> Iterator[None]:
-    """Say where it is that something does not fit."""
-    try:
-        yield
-    except Unfit as error:
-        raise ValueError(f"{where}: {error}") from error
 
 
 def _too_small(
@@ -300,20 +249,10 @@ def _numbers(first: int, last: int) -> str:
 
 
 @dataclass(frozen=True)
-class _LayerPlan:
-    """A layer with nothing left open."""
-
-    channels: int
-    conv: Conv
-    norm: Norm
-    act: Act
-
-
-@dataclass(frozen=True)
 class _StagePlan:
     """A stage with nothing left open; None: no reduction."""
 
-    layers: list[_LayerPlan]
+    layers: list[LayerPlan]
     down: Down | None
     merge: Merge
     norm: Norm  # of layers that the merge adds

@@ -4,6 +4,9 @@
     suite_page.py  everything that one suite's page shows
     index_page.py  the table of all suites
     comparison.py  what one comparison's tables and captions say
+    measures.py    the table of what trials measured beside the comparison's metric
+    latency.py     the table of how long the networks take
+    claims.py      the tables of claims and requirements
     tables.py      one definition of a table → HTML, CSV, Markdown, LaTeX
     figures.py     the figures, in colours for the page and for notes
     inline_svg.py  a figure's SVG made fit to stand in a page

@@ -8,7 +8,9 @@ from ablate.evidence.collect import ComparisonEvidence, RowEvidence, Trial
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import gain
 from ablate.evidence.spelling import (
+    against,
     bounds,
+    byte_count,
     counted,
     decimals,
     difference_unit,
@@ -29,8 +31,10 @@ from ablate.records import Measurement
 from ablate.report.tables import Cell, Column, Line, Table, Value, end
 from ablate.study import Measure, Study
 
-HEADLINES = ("params", "macs", "receptive_field")  # facts that stand in the table of results
-SHORT = {"receptive_field": "Receptive field"}
+# Facts that stand in the table of results; of the network as trained only the budgets do.
+HEADLINES = ("params", "macs", "receptive_field", "activation_memory")
+BUDGETS = ("params", "macs")
+SHORT = {"receptive_field": "Receptive field", "activation_memory": "Activations"}
 NONE = Cell("–", tone="quiet")
 ARROW = {"higher": "↑", "lower": "↓", "none": ""}
 VARIES = "A seed decides the initial weights, the order and augmentation of the data, any subset."
@@ -42,6 +46,7 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
     rows = contrasts(comparison)
     costs = _costs(comparison)
     unit = difference_unit(measure.unit)
+    tested = any(contrast.test_error for contrast in rows)
     columns = [
         Column("Variant", numeric=False),
         Column("Difference", f"{unit} [95 %]"),
@@ -49,7 +54,7 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
         Column("Seeds", "ok/planned"),
         Column(upper_first(measure.title), f"{measure.unit} {ARROW[measure.direction]}".strip()),
         Column("sd", unit),
-        Column("Test s.e.", unit),
+        *([Column("Test s.e.", unit)] if tested else []),
         *(
             Column(_title(comparison, name), _below(comparison, name), group)
             for group, _, name in costs
@@ -57,9 +62,9 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
     ]
     lines = tuple(
         Line(
-            tuple(_cells(study, comparison, contrast, costs)),
+            tuple(_cells(study, comparison, contrast, tested, costs)),
             _values(study, comparison, contrast),
-            reference=contrast.row.is_baseline,
+            reference=contrast.row.is_reference,
         )
         for contrast in rows
     )
@@ -74,10 +79,10 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
     )
 
 
-def runs(study: Study, comparison: ComparisonEvidence) -> Table:
-    """Return the table of every trial of a comparison, whatever became of it."""
+def runs(study: Study, comparison: ComparisonEvidence) -> Table | None:
+    """Return the table of every trial of a comparison, whatever became of it; None without any."""
     measure = comparison.measure
-    unit = _slug(measure.unit)
+    unit = slug(measure.unit)
     lines = []
     for row in comparison.rows:
         for trial in row.trials:
@@ -94,9 +99,11 @@ def runs(study: Study, comparison: ComparisonEvidence) -> Table:
                 "seconds": trial.record.seconds if trial.record else None,
                 "trial": trial.id,
                 "reason": None if trial.outcome == "ok" else trial.reason,
-                **_labels(study, comparison),
+                **labels(study, comparison),
             }
             lines.append(Line(tuple(_run_cells(row, trial, measure)), values))
+    if not lines:
+        return None
     return Table(
         id=f"{comparison.asked.table}-runs",
         title=f"{end(comparison.asked.title)} All runs",
@@ -104,7 +111,7 @@ def runs(study: Study, comparison: ComparisonEvidence) -> Table:
             f"{upper_first(measure.title)}"
             f"{f', {measure.unit}' if measure.unit else ''} {ARROW[measure.direction]}, "
             f"of every trial on the test images after the last epoch. {VARIES}",
-            *_standing(study, comparison),
+            *standing(study, comparison),
         ),
         columns=(
             Column("Row", numeric=False),
@@ -123,36 +130,40 @@ def runs(study: Study, comparison: ComparisonEvidence) -> Table:
 
 def facts(study: Study, comparison: ComparisonEvidence) -> Table | None:
     """Return the table of the facts that the results have no column for; None without any."""
+    found = {name for row in comparison.rows for name in (*row.full, *row.trained)}
     names = sorted(
-        {name for row in comparison.rows for name in (*row.full, *row.trained)} - set(HEADLINES)
+        name
+        for name in found
+        if name not in HEADLINES or (name not in BUDGETS and _differs(comparison, name))
     )
     lines = []
     for name in names:
         for row in comparison.rows:
-            found = row.full.get(name) or row.trained.get(name)
-            title = found.title if found else name
-            cells = [Cell(title), Cell(row_name(row.asked, row.is_baseline))]
+            known = row.full.get(name) or row.trained.get(name)
+            if known is None:
+                continue  # it does not apply: no upsampling, no overlap
+            cells = [Cell(known.title), Cell(row_name(row.asked, row.is_baseline))]
             values: dict[str, Value] = {
                 "suite": study.suite,
                 "comparison": comparison.asked.id,
                 "variant": row.asked.variant,
                 "match": "+".join(row.asked.match),
                 "metric": name,
-                "unit": found.unit if found else None,
+                "unit": known.unit,
                 "full": _value(row.full.get(name)),
                 "trained": _value(row.trained.get(name)),
             }
             for _, network in _networks(comparison):
                 measured, base = _pair(comparison, row, network, name)
                 unit = measured.unit if measured else ""
-                cells.append(_fact(measured, base, row.is_baseline, unit=unit))
-            lines.append(Line(tuple(cells), values, reference=row.is_baseline))
+                cells.append(_fact(measured, base, unit=unit))
+            lines.append(Line(tuple(cells), values, reference=row.is_reference))
     if not lines:
         return None
     return Table(
         id=f"{comparison.asked.table}-facts",
         title=f"{end(comparison.asked.title)} Further facts",
-        notes=("Computed from the configurations, without training.", *_code_note(study)),
+        notes=("Computed from the configurations, without training.", *code_note(study)),
         columns=(
             Column("Fact", numeric=False),
             Column("Row", numeric=False),
@@ -187,27 +198,33 @@ def _cells(
     study: Study,
     comparison: ComparisonEvidence,
     contrast: Contrast,
+    tested: bool,
     costs: list[tuple[str, str, str]],
 ) -> Iterable[Cell]:
     row, measure = contrast.row, comparison.measure
     places = decimals(measure.margin)
-    yield Cell(variant_name(row.asked.variant), (_match_line(row),))
+    other = against(row.asked, comparison.asked.baseline)
+    yield Cell(variant_name(row.asked.variant), (_match_line(row), *([other] if other else [])))
     yield from _difference_cells(contrast, measure, places)
     planned = seeds_planned(study, comparison, row)
     short = "†" if len(row.values) < planned else ""
-    yield Cell(f"{len(row.values)}/{planned}{short}")
+    yield Cell(f"{len(row.values)}/{planned}{short}") if row.trials else NONE
     yield Cell(number(contrast.mean, places)) if contrast.mean is not None else NONE
     yield Cell(number(contrast.deviation, places + 1)) if contrast.deviation is not None else NONE
-    error = contrast.test_error
-    yield Cell(number(error.value, places + 1)) if error else NONE
+    if tested:
+        error = contrast.test_error
+        yield Cell(number(error.value, places + 1)) if error else NONE
     for _, network, name in costs:
         measured, base = _pair(comparison, row, network, name)
-        yield _fact(measured, base, row.is_baseline, _largest(comparison, name))
+        yield _fact(measured, base, _largest(comparison, name))
 
 
 def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iterable[Cell]:
-    if contrast.row.is_baseline:
+    if contrast.reference is None:
         yield from (Cell("reference", tone="quiet"), NONE)
+        return
+    if contrast.effect is None:
+        yield from (Cell("not trained", tone="quiet"), NONE)
         return
     if contrast.difference is None:
         yield NONE
@@ -215,7 +232,6 @@ def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iter
         span = contrast.interval
         interval = bounds(span.low, span.high, places) if span else "[no interval]"
         yield Cell(f"{signed(contrast.difference, places)} {interval}")
-    assert contrast.effect is not None  # only a baseline has none
     tone = gain(contrast.effect, measure.direction) or "quiet"
     yield Cell(f"{contrast.effect.symbol} {contrast.effect.words}", tone=tone)
 
@@ -237,14 +253,14 @@ def _match_line(row: RowEvidence) -> str:
 def _values(study: Study, comparison: ComparisonEvidence, contrast: Contrast) -> dict[str, Value]:
     """Return the numbers of one line; the same names for every line of the table."""
     row, measure = contrast.row, comparison.measure
-    unit, points = _slug(measure.unit), _slug(difference_unit(measure.unit))
+    unit, points = slug(measure.unit), slug(difference_unit(measure.unit))
     span, error = contrast.interval, contrast.test_error
     found: dict[str, Value] = {
         "suite": study.suite,
         "comparison": comparison.asked.id,
         "variant": row.asked.variant,
         "match": "+".join(row.asked.match),
-        "reference": row.is_baseline,
+        "reference": row.is_reference,
         "n_ok": len(row.values),
         "n_planned": seeds_planned(study, comparison, row),
         "n_failed": len(row.having("failed", "invalid")),
@@ -273,11 +289,12 @@ def _values(study: Study, comparison: ComparisonEvidence, contrast: Contrast) ->
         "residual_full": row.asked.full_residual,
         "residual_trained": row.asked.residual,
         "changes": json.dumps(row.asked.changes, sort_keys=True),
-        **_labels(study, comparison),
+        **labels(study, comparison),
+        "reference_variant": row.asked.reference,
     }
 
 
-def _labels(study: Study, comparison: ComparisonEvidence) -> dict[str, Value]:
+def labels(study: Study, comparison: ComparisonEvidence) -> dict[str, Value]:
     """Return what must travel with every number."""
     return {
         "data": comparison.data.name,
@@ -293,16 +310,22 @@ def _notes(
     unit = difference_unit(measure.unit)
     of_unit = f", {measure.unit}" if measure.unit else ""
     tested = f" on {number(data.sizes['test'])} test images" if "test" in data.sizes else ""
-    baseline = variant_name(comparison.baseline.asked.variant)
+    baseline = f"the baseline, {variant_name(comparison.baseline.asked.variant)},"
+    if comparison.against_baseline:
+        reference = baseline
+    else:
+        reference = f"each row's reference, {baseline} unless the row says against what,"
     margin = f"{number(measure.margin, decimals(measure.margin))} {unit}".strip()
     yield (
         f"{upper_first(measure.title)}{of_unit} ({measure.direction} is better){tested}: mean and "
         f"standard deviation (sd) over the seeds that ended well. {VARIES}"
     )
     yield (
-        f"Difference: from the baseline, {baseline}, with its 95 % interval (Welch, over seeds, "
-        "unpaired, each row for itself)."
+        f"Difference: from {reference} with its 95 % interval (Welch, over seeds, unpaired, each "
+        "row for itself)."
     )
+    if not comparison.against_baseline:
+        yield "Costs (×, %) are against the same. Tinted rows are compared with no other."
     yield (
         f"Effect, for a margin of ±{margin}: ▲ higher or ▼ lower by more than the margin; "
         "≈ no practical difference, the interval lies within it; ? cannot tell."
@@ -315,7 +338,7 @@ def _notes(
         )
     if any(len(c.row.values) < seeds_planned(study, comparison, c.row) for c in rows):
         yield "† fewer seeds than planned."
-    yield from _standing(study, comparison)
+    yield from standing(study, comparison)
 
 
 def _test_error_note(comparison: ComparisonEvidence, rows: tuple[Contrast, ...]) -> Iterable[str]:
@@ -333,14 +356,14 @@ def _test_error_note(comparison: ComparisonEvidence, rows: tuple[Contrast, ...])
         yield "Nothing is said of a population."
 
 
-def _standing(study: Study, comparison: ComparisonEvidence) -> Iterable[str]:
+def standing(study: Study, comparison: ComparisonEvidence) -> Iterable[str]:
     """Say on what the numbers stand: data, device, commit."""
     title = one_line(comparison.data.title)
     yield f"Trained on {title}, on {study.device} in {study.precision}."
-    yield from _code_note(study)
+    yield from code_note(study)
 
 
-def _code_note(study: Study) -> Iterable[str]:
+def code_note(study: Study) -> Iterable[str]:
     if study.commit:
         yield f"Commit {one_line(study.commit)[:12]}{', with changes' if study.dirty else ''}."
 
@@ -369,24 +392,28 @@ def _costs(comparison: ComparisonEvidence) -> list[tuple[str, str, str]]:
         (group, network, name)
         for group, network in _networks(comparison)
         for name in names
-        if network == "full"
-        or any(row.full.get(name) != row.trained.get(name) for row in comparison.rows)
+        if network == "full" or (name in BUDGETS and _differs(comparison, name))
     ]
+
+
+def _differs(comparison: ComparisonEvidence, name: str) -> bool:
+    """Return whether the trained network of some row has another value than the full one."""
+    return any(row.full.get(name) != row.trained.get(name) for row in comparison.rows)
 
 
 def _pair(
     comparison: ComparisonEvidence, row: RowEvidence, network: str, name: str
 ) -> tuple[Measurement | None, Measurement | None]:
-    """Return a fact of a row's network and the same of the baseline's."""
+    """Return a fact of a row's network and the same of its reference's."""
+    reference = comparison.reference_of(row)
     if network == "full":
-        return row.full.get(name), comparison.baseline.full.get(name)
-    return row.trained.get(name), comparison.baseline.trained.get(name)
+        return row.full.get(name), reference.full.get(name) if reference else None
+    return row.trained.get(name), reference.trained.get(name) if reference else None
 
 
 def _fact(
     found: Measurement | None,
     base: Measurement | None,
-    is_baseline: bool,
     largest: float | None = None,
     unit: str = "",
 ) -> Cell:
@@ -394,10 +421,14 @@ def _fact(
         return NONE
     if found.value is None:
         return Cell("invalid", (str(found.detail.get("invalid", "no value")),), tone="worse")
+    is_bytes = found.unit == "B"
     text = with_unit(quantity(found.value, largest), unit)
+    if is_bytes:
+        text = byte_count(found.value, largest)
     share = ratio(found, base)
-    comparable = found.direction == "lower" and not is_baseline and share is not None and share > 0
-    return Cell(text, (fewer_or_more(share),) if comparable and share is not None else ())
+    if found.direction != "lower" or share is None or share <= 0:
+        return Cell(text)
+    return Cell(text, (fewer_or_more(share, is_count=not is_bytes),))
 
 
 def _any(comparison: ComparisonEvidence, name: str) -> Measurement:
@@ -426,6 +457,8 @@ def _title(comparison: ComparisonEvidence, name: str) -> str:
 
 def _below(comparison: ComparisonEvidence, name: str) -> str:
     found = _any(comparison, name)
+    if found.unit == "B":  # which the cells spell
+        return f"{'an image ' if name == 'activation_memory' else ''}{ARROW[found.direction]}"
     redundant = lower_first(found.unit) in lower_first(found.title)
     return f"{'' if redundant else found.unit} {ARROW[found.direction]}".strip()
 
@@ -449,7 +482,7 @@ def _run_cells(row: RowEvidence, trial: Trial, measure: Measure) -> Iterable[Cel
     yield Cell(trial.id)
 
 
-def _slug(unit: str) -> str:
+def slug(unit: str) -> str:
     """Return a unit as the end of a column's name: `_percent`, `_points`, `` for none."""
     word = "percent" if unit == "%" else "".join(c if c.isalnum() else "_" for c in unit.lower())
     return f"_{word}" if word else ""

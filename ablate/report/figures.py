@@ -1,4 +1,4 @@
-"""The figures of one comparison: differences from the baseline, and learning curves.
+"""The figures of one comparison: differences from the references, and learning curves.
 
 Each is drawn twice from the same code: in sentinel colours and with text as text for the page,
 which puts its own colours and fonts in their place, and in light colours with text as paths for
@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from ablate.evidence import welch
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import gain
 from ablate.evidence.spelling import (
+    against,
     bounds,
     decimals,
     difference_unit,
+    listed,
     lower_first,
+    match_name,
     number,
     row_name,
     signed,
@@ -44,7 +48,7 @@ class Palette:
     """The few colours of a figure, by what they mean."""
 
     text: str
-    quiet: str  # axes, the baseline
+    quiet: str  # axes, references
     band: str  # the margin
     better: str
     worse: str
@@ -83,17 +87,22 @@ class Figure:
 
 
 def forest(comparison: ComparisonEvidence) -> Figure:
-    """Return the differences from the baseline with their intervals, and every seed as a tick."""
+    """Return the differences from the references with their intervals, every seed as a tick."""
     measure = comparison.measure
     unit = difference_unit(measure.unit)
     baseline = variant_name(comparison.baseline.asked.variant)
-    rows = [c for c in contrasts(comparison) if c.row.values]
+    rows = [c for c in contrasts(comparison) if (c.reference or c.row).values and c.row.values]
     id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-forest"
-    title = f"{upper_first(measure.title)}: difference from {baseline}"
-    drawable = bool(comparison.baseline.values)
+    name, whose, lacking = (
+        (baseline, "the baseline's mean", f"the baseline, {baseline}, has no finished trial.")
+        if comparison.against_baseline
+        else ("each row's reference", "the mean of its row's reference",
+              "no reference has a finished trial.")
+    )  # fmt: skip
+    title = f"{upper_first(measure.title)}: difference from {name}"
     pictures: tuple[Markup, ...] = ()
     files: dict[str, bytes] = {}
-    if drawable:
+    if rows:
 
         def draw(palette: Palette) -> "Drawing":
             return _forest(comparison, rows, palette)
@@ -108,18 +117,18 @@ def forest(comparison: ComparisonEvidence) -> Figure:
         notes=(
             f"Marker and bar: mean difference in {with_unit(lower_first(measure.title), '')}"
             f"{f', {unit},' if unit else ''} and its 95 % interval (Welch, over seeds). "
-            "Ticks: the seeds, each against the baseline's mean. "
+            f"Ticks: the seeds, each against {whose}. "
             f"Grey band: the margin, ±{_limit(comparison)}. Marks as in the table.",
         ),
         table=comparison.asked.table,
         pictures=pictures,
         files=files,
-        lacking=f"the baseline, {baseline}, has no finished trial.",
+        lacking=lacking,
     )
 
 
 def curves(comparison: ComparisonEvidence) -> Figure:
-    """Return the learning curve of every row, with the baseline's mean in each panel."""
+    """Return the learning curve of every row, with the mean of its reference in each panel."""
     measure = comparison.measure
     score = _curve_score(comparison)
     id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-curves"
@@ -163,10 +172,7 @@ def curves(comparison: ComparisonEvidence) -> Figure:
     return Figure(
         id=id,
         title=f"Learning curves. {shown}",
-        notes=(
-            "One panel a row; thin lines: the seeds that ended well, thick line: their mean, "
-            f"dashed: the mean of the baseline, {variant_name(comparison.baseline.asked.variant)}.",
-        ),
+        notes=tuple(_curve_notes(comparison)),
         table=f"{comparison.asked.table}-runs",
         pictures=tuple(pictures),
         files=files,
@@ -183,17 +189,18 @@ def _forest(
     import seaborn
 
     measure = comparison.measure
-    centre = rows[0].mean  # the baseline's
-    assert centre is not None  # else there is nothing to draw
     drawing = _drawing(5.6, 0.62 * len(rows) + 0.75)
     ax = drawing.subplots()
     margin = measure.margin
     for at, contrast in enumerate(rows):
         colour = _colour(comparison, contrast, palette)
+        if at and _group(contrast) != _group(rows[at - 1]):
+            ax.axhline(at - 0.47, color=palette.quiet, linewidth=0.5)
         # Band and zero line stop short of the words on the line above.
         strip = (at - 0.13, at + 0.5)
         ax.fill_betweenx(strip, -margin, margin, color=palette.band, linewidth=0, zorder=0)
         ax.plot((0, 0), strip, color=palette.quiet, linewidth=0.8, zorder=1)
+        centre = welch.mean([*(contrast.reference or contrast.row).values.values()])
         shifts = [value - centre for value in contrast.row.values.values()]
         ax.plot(shifts, [at + 0.34] * len(shifts), "|", color=colour, markersize=6, alpha=0.75)
         _words_beside(ax, comparison, contrast, at, colour)
@@ -229,7 +236,8 @@ def _words_beside(
 ) -> None:
     """Write a row's name and numbers on the line above its bar."""
     place = ax.get_yaxis_transform()
-    ax.text(0, at - 0.3, _short(contrast.row), transform=place, va="center", weight="bold")
+    name = _label(comparison, contrast.row)
+    ax.text(0, at - 0.3, name, transform=place, va="center", weight="bold")
     ax.text(1, at - 0.3, _numbers(comparison, contrast), transform=place, va="center", ha="right")
 
 
@@ -247,10 +255,28 @@ def _numbers(comparison: ComparisonEvidence, contrast: Contrast) -> str:
 
 def _forest_in_words(comparison: ComparisonEvidence, contrast: Contrast) -> str:
     row = contrast.row
-    words = f"{row_name(row.asked, row.is_baseline)}: {_numbers(comparison, contrast)}"
+    other = against(row.asked, comparison.asked.baseline)
+    words = row_name(row.asked, row.is_baseline) + (f" {other}" if other else "")
+    words += f": {_numbers(comparison, contrast)}"
     if contrast.effect is not None:
         words += f", {contrast.effect.words}"
     return f"{words}, {len(row.values)} seeds."
+
+
+def _label(comparison: ComparisonEvidence, row: RowEvidence) -> str:
+    """Return a row's name and, where it is not the baseline, what it is compared with."""
+    other = against(row.asked, comparison.asked.baseline)
+    if not other:
+        return _short(row)
+    # That it is a drop-in goes without saying here: the line is short.
+    equal = [] if row.asked.match == ["none"] else [match_name(row.asked)]
+    said = _cut(", ".join([*equal, other]), 2 * LONGEST // 3)
+    return f"{_cut(variant_name(row.asked.variant), LONGEST - len(said) - 3)} ({said})"
+
+
+def _group(contrast: Contrast) -> str:
+    """Return the variant that a row is compared with, or that is it itself."""
+    return (contrast.reference or contrast.row).asked.variant
 
 
 def _colour(comparison: ComparisonEvidence, contrast: Contrast, palette: Palette) -> str:
@@ -281,6 +307,23 @@ def _curve_score(comparison: ComparisonEvidence) -> str | None:
     name = comparison.measure.name
     wanted = (f"validation_{name}", f"train_{name}", "validation_loss", "train_loss")
     return next((score for score in wanted if score in recorded), None)
+
+
+def _curve_notes(comparison: ComparisonEvidence) -> Iterator[str]:
+    whose = "its row's reference"
+    if comparison.against_baseline:
+        whose = f"the baseline, {variant_name(comparison.baseline.asked.variant)}"
+    yield (
+        "One panel a row; thin lines: the seeds that ended well, thick line: their mean, "
+        f"dashed: the mean of {whose}."
+    )
+    untrained = [
+        row_name(row.asked, row.is_baseline)
+        for row in comparison.rows
+        if row.having("ok") and all(trial.steps is None for trial in row.having("ok"))
+    ]
+    if untrained and _curve_score(comparison) is not None:
+        yield f"Without a curve, since nothing of it is trained: {listed(untrained)}."
 
 
 def _points(row: RowEvidence, score: str) -> dict[int, list[tuple[int, float]]]:
@@ -321,10 +364,11 @@ def _panel(
 
     axes = {"x": "epoch", "y": "value", "ax": ax, "legend": False}
     one = {"markevery": 1, "marker": "o"} if _single_epoch(row, score) else {}
-    if not row.is_baseline and _points(comparison.baseline, score):
+    reference = comparison.reference_of(row)
+    if reference is not None and _points(reference, score):
         grey = {"color": palette.quiet, "linewidth": 1.6, "linestyle": "--"}
-        seaborn.lineplot(table(comparison.baseline), **axes, errorbar=None, **grey)
-    colour = palette.quiet if row.is_baseline else palette.text
+        seaborn.lineplot(table(reference), **axes, errorbar=None, **grey)
+    colour = palette.quiet if row.is_reference else palette.text
     seaborn.lineplot(
         table(row), **axes, units="seed", estimator=None, color=colour, linewidth=0.6, alpha=0.6
     )
@@ -352,8 +396,11 @@ def _curve_in_words(row: RowEvidence, score: str, unit: str) -> str:
 
 
 def _short(row: RowEvidence) -> str:
-    name = row_name(row.asked, row.is_baseline)
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return _cut(row_name(row.asked, row.is_baseline), LONGEST)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _drawing(width: float, height: float) -> "Drawing":

@@ -7,6 +7,7 @@ from ablate.evidence.collect import ComparisonEvidence, Evidence
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import UNKNOWN, gain
 from ablate.evidence.spelling import (
+    against,
     bounds,
     decimals,
     difference_unit,
@@ -52,6 +53,7 @@ def index(found: list[Evidence], unreadable: list[str]) -> Index:
         "profile",
         "asked",
         "study",
+        "reference_variant",
     )
     table = Table(
         id="tbl-index",
@@ -60,8 +62,9 @@ def index(found: list[Evidence], unreadable: list[str]) -> Index:
         notes=(
             "The newest study of each suite. Strongest effect: of the rows whose 95 % interval "
             "(Welch, over seeds) lies beyond the margin, the one with the largest difference from "
-            "its baseline, counted in margins. Screening: not to be cited, for reasons that the "
-            "suite's page gives. Numbers of different suites are of different networks and data.",
+            "what it is compared with, counted in margins. Screening: not to be cited, for reasons "
+            "that the suite's page gives. Numbers of different suites are of different networks "
+            "and data.",
         ),
         columns=(
             Column("Suite", numeric=False),
@@ -99,6 +102,7 @@ def _line(evidence: Evidence) -> Line:
         "profile": study.profile,
         "asked": study.created,
         "study": study.id,
+        "reference_variant": strongest[1].row.asked.reference if strongest else None,
     }
     cells = (
         Cell(study.suite, (one_line(study.title),), link=f"{study.suite}/index.html"),
@@ -142,8 +146,11 @@ def _in_margins(comparison: ComparisonEvidence, contrast: Contrast) -> float:
 
 def _strongest_cell(evidence: Evidence, strongest: Found | None) -> Cell:
     if strongest is None:
-        rows = [c for comparison in evidence.comparisons for c in contrasts(comparison)[1:]]
-        if any(c.effect == UNKNOWN for c in rows):
+        rows = [c for comparison in evidence.comparisons for c in contrasts(comparison)]
+        effects = [c.effect for c in rows if c.effect is not None]
+        if not effects:
+            return Cell("none", tone="quiet")
+        if UNKNOWN in effects:
             return Cell("? cannot tell yet", tone="quiet")
         return Cell("≈ no practical difference", tone="quiet")
     comparison, contrast = strongest
@@ -153,9 +160,11 @@ def _strongest_cell(evidence: Evidence, strongest: Found | None) -> Cell:
     assert span is not None
     places = decimals(measure.margin)
     change = f"{signed(contrast.difference, places)} {bounds(span.low, span.high, places)}"
+    other = against(contrast.row.asked, comparison.asked.baseline)
+    name = row_name(contrast.row.asked) + (f" {other}" if other else "")
     return Cell(
         f"{contrast.effect.symbol} {lower_first(measure.title)} {contrast.effect.words}",
-        (with_unit(change, difference_unit(measure.unit)), row_name(contrast.row.asked)),
+        (with_unit(change, difference_unit(measure.unit)), name),
         tone=gain(contrast.effect, measure.direction),
     )
 

@@ -22,7 +22,7 @@ from ablate.evidence.spelling import (
     one_line,
     row_name,
 )
-from ablate.report import cite, claims, comparison, figures
+from ablate.report import cite, claims, comparison, figures, latency, measures
 from ablate.report.cite import Snippet
 from ablate.report.figures import Figure
 from ablate.report.tables import Table
@@ -35,7 +35,7 @@ NOISE = ("load",)  # of the environment: differs with every trial and says nothi
 
 @dataclass(frozen=True)
 class Change:
-    """How one row differs from the base and its network from the baseline's."""
+    """How one row differs from the base and its network from that of its reference."""
 
     row: str
     settings: tuple[str, ...]
@@ -48,11 +48,13 @@ class Section:
 
     answer: Answer
     results: Table
-    runs: Table
+    runs: Table | None  # None where no row is trained, as for what follows from it
+    measures: Table | None
+    latency: Table | None
     facts: Table | None
     claims: Table | None
-    forest: Figure
-    curves: Figure
+    forest: Figure | None
+    curves: Figure | None
     changes: tuple[Change, ...]
     population: str | None  # the sentence on other images than the test images
     configs: tuple[tuple[str, str], ...]  # row and its configuration as YAML
@@ -63,8 +65,15 @@ class Section:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        found = (self.results, self.facts, self.claims, self.runs)
+        found = (
+            *(self.results, self.measures, self.latency),
+            *(self.facts, self.claims, self.runs),
+        )
         return tuple(table for table in found if table is not None)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        return tuple(figure for figure in (self.forest, self.curves) if figure is not None)
 
 
 @dataclass(frozen=True)
@@ -113,13 +122,13 @@ class Page:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        return tuple(f for section in self.sections for f in (section.forest, section.curves))
+        return tuple(figure for section in self.sections for figure in section.figures)
 
 
 def page(evidence: Evidence) -> Page:
     """Gather a suite's page."""
     study = evidence.study
-    requirements = claims.requirements(study)
+    requirements = claims.requirements(evidence)
     sections, requirements = _numbered(
         study, [_section(study, answer) for answer in answers(evidence)], requirements
     )
@@ -181,7 +190,10 @@ def _numbered(
     """Number tables and figures in the order of the page: `Table s7.1`; all runs come last."""
     last = {"Table": 0, "Figure": 0}
 
-    def numbered(thing: Numbered) -> Numbered:
+    def numbered(thing: Numbered | None) -> Numbered | None:
+        return None if thing is None else given(thing)
+
+    def given(thing: Numbered) -> Numbered:
         kind = type(thing).__name__
         last[kind] += 1
         return replace(thing, number=f"{kind} {study.suite}.{last[kind]}")
@@ -189,28 +201,33 @@ def _numbered(
     found = [
         replace(
             section,
-            results=numbered(section.results),
-            facts=numbered(section.facts) if section.facts else None,
-            claims=numbered(section.claims) if section.claims else None,
+            results=given(section.results),
+            measures=numbered(section.measures),
+            latency=numbered(section.latency),
+            facts=numbered(section.facts),
+            claims=numbered(section.claims),
             forest=numbered(section.forest),
             curves=numbered(section.curves),
         )
         for section in sections
     ]
-    required = numbered(requirements) if requirements else None
+    required = numbered(requirements)
     return tuple(replace(section, runs=numbered(section.runs)) for section in found), required
 
 
 def _section(study: Study, answer: Answer) -> Section:
     found = answer.comparison
+    is_trained = any(row.trials for row in found.rows)
     return Section(
         answer=answer,
         results=comparison.results(study, found),
         runs=comparison.runs(study, found),
+        measures=measures.measures(study, found),
+        latency=latency.latency(study, found),
         facts=comparison.facts(study, found),
         claims=claims.claims(study, found),
-        forest=figures.forest(found),
-        curves=figures.curves(found),
+        forest=figures.forest(found) if is_trained else None,
+        curves=figures.curves(found) if is_trained else None,
         changes=tuple(_change(row) for row in found.rows),
         population=_population(found),
         configs=tuple(_configs(found)),
@@ -246,8 +263,9 @@ def _chips(evidence: Evidence) -> Iterable[str]:
     study = evidence.study
     ok, planned = progress(evidence)
     yield f"{number(ok)} of {counted(planned, 'trial')} ok"
-    seeds = {len(row.values) for found in evidence.comparisons for row in found.rows}
-    yield f"{between(seeds, 'seed')} a row"
+    rows = [row for found in evidence.comparisons for row in found.rows]
+    if seeds := {len(row.values) for row in rows if row.trials}:
+        yield f"{between(seeds, 'seed')} a row"
     yield from dict.fromkeys(describe_data(found.data) for found in evidence.comparisons)
     yield f"{study.device}, {study.precision}"
     yield f"profile {one_line(study.profile)}"
@@ -281,6 +299,7 @@ def _failures(evidence: Evidence) -> Iterable[str]:
                     f"(trial {trial.id})"
                 )
             yield from (f"{name}, no facts of the {one_line(lack)}" for lack in row.lacking)
+        yield from (f"{found.asked.id}: no {one_line(lack)}" for lack in found.lacking)
     yield from (f"damaged record, counted as missing: {one_line(d)}" for d in evidence.damaged)
 
 

@@ -4,6 +4,7 @@ from ablate import catalog, environment, records
 from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
 from ablate.suite.load import Loaded
 from ablate.suite.preflight import BuiltRow, Checked
+from ablate.suite.seeds import rule, union
 from ablate.train import ENGINE, precision
 
 
@@ -27,7 +28,9 @@ def row_of(built: BuiltRow, trials: dict[int, str], fact: str, full: str) -> Row
     )
 
 
-def comparison_of(loaded: Loaded, item: Checked, rows: list[Row]) -> ComparisonAsked:
+def comparison_of(
+    loaded: Loaded, item: Checked, rows: list[Row], passes: dict[str, str]
+) -> ComparisonAsked:
     """Return a comparison as asked: its rows, its measure and margin, its data and claims."""
     comparison, opened = item.comparison, item.opened
     task = catalog.load("tasks", rows[0].config["task"]["kind"])
@@ -63,13 +66,15 @@ def comparison_of(loaded: Loaded, item: Checked, rows: list[Row]) -> ComparisonA
         ),
         rows=rows,
         claims=[claim.model_dump(mode="json") for claim in comparison.claims],
+        passes=passes,
     )
 
 
 def study_of(loaded: Loaded, asked: list[ComparisonAsked], device: str) -> Study:
     """Return the study of these comparisons; its id is a hash of all that is asked."""
     commit, dirty = environment.code()
-    suite = loaded.suite
+    suite, applied = loaded.suite, loaded.applied
+    until = rule(suite, applied.profile, applied.seeds)
     used = {
         precision.choose(row.config["recipe"]["precision"], device)[0]
         for comparison in asked
@@ -81,10 +86,10 @@ def study_of(loaded: Loaded, asked: list[ComparisonAsked], device: str) -> Study
         title=suite.title,
         question=suite.question,
         source=suite.source.model_dump(exclude_none=True) if suite.source else None,
-        profile=loaded.applied.profile,
+        profile=applied.profile,
         overrides=loaded.request.typed,
-        seeds=loaded.applied.seeds,
-        stop=loaded.applied.stop,
+        seeds=union(list(row.trials) for comparison in asked for row in comparison.rows),
+        stop={"until": until.until, "at_most": float(until.at_most)} if until else None,
         device=device,
         precision=", ".join(sorted(used)),
         engine=ENGINE,

@@ -13,7 +13,8 @@ from ablate import catalog
 from ablate.suite.references import references
 from ablate.suite.request import Applied, Request, apply
 from ablate.suite.resolve import Draft, Layer, configure
-from ablate.suite.schema import Comparison, Profile, Suite
+from ablate.suite.schema import Comparison, Latency, OwnProfile, Profile, Suite
+from ablate.suite.seeds import seeds_of
 from ablate.suite.source import Loc, Problem, Source, SuiteError, parse
 from ablate.suite.structure import structure
 
@@ -41,6 +42,17 @@ class Loaded:
     variants: dict[str, list[Variant]]  # by comparison; the baseline first
     plugins: dict[str, Path]  # by "room/name"
     problems: list[Problem]
+
+    @property
+    def latency(self) -> Latency | None:
+        """How latency is measured under the profile that is run, None if it is not."""
+        own = self.suite.profiles.get(self.applied.profile, Profile()).latency
+        return self.suite.latency if own is None else own
+
+    def seeds(self, comparison: Comparison, variant: str, profile: str | None = None) -> list[int]:
+        """Return the seeds of a variant, under the profile that is run unless another is given."""
+        name = self.applied.profile if profile is None else profile
+        return seeds_of(self.suite, name, comparison, variant, self.applied.seeds)
 
 
 def find(name: str) -> Path:
@@ -100,8 +112,12 @@ def load(request: Request, default_profile: str) -> Loaded:
         if only is None or comparison.id in only:
             places[comparison.id] = at
             found = list(_variants(suite, comparison, at, applied))
-            variants[comparison.id] = sorted(found, key=lambda v: v.name != comparison.baseline)
             drafts += [draft for v in found for draft in (v.trained, v.full)]
+            kept = comparison.profiles.get(applied.profile, OwnProfile()).variants
+            variants[comparison.id] = sorted(
+                (v for v in found if kept is None or v.name in kept),
+                key=lambda v: v.name != comparison.baseline,
+            )
             profiles -= {applied.profile, "full"}
         drafts += _not_run(suite, comparison, at, sorted(profiles))
     said = {problem.message for problem in plugin_problems}
@@ -174,5 +190,5 @@ def _below(suite: Suite, comparison: Comparison, at: Loc, profile: str) -> Itera
     if profile in suite.profiles:
         difference = suite.profiles[profile].difference
         yield Layer(f"profile {profile}", difference, ("profiles", profile))
-    own = comparison.profiles.get(profile, {})
+    own = comparison.profiles.get(profile, OwnProfile()).difference
     yield Layer(f"profile {profile} of {comparison.id}", own, (*at, "profiles", profile))

@@ -69,6 +69,9 @@ def solve(
             f"the network family {network['family']!r} has no option {KNOB!r} to match {kind} with"
         )
 
+    if not target:
+        raise Unreachable(f"what it is compared with has no {kind} to match")
+
     @cache
     def at(width: float) -> int:
         return budget({**network, KNOB: width}, kind, shape, outputs)

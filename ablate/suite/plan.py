@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from ablate import catalog, environment, metrics, records
+from ablate import catalog, environment, metrics, passes, records
 from ablate.data import Dataset
 from ablate.records import Record
 from ablate.study import ComparisonAsked, Row, Study
@@ -32,10 +32,27 @@ class TrialPlan:
 
     id: str
     seed: int
-    label: str  # of the row it is first needed for: "depthwise/normal"
+    comparison: str  # that needs it first
+    label: str  # of the row there: "depthwise/normal"
     job: dict[str, Any]  # for the executor
     done: bool
     seconds: float  # what it took, or is expected to take
+
+    @property
+    def name(self) -> str:
+        """How people are told of it."""
+        return f"{self.label} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """What is measured over the networks of a comparison together, and what is known of it."""
+
+    id: str
+    name: str  # for people: "latency of depthwise"
+    job: dict[str, Any]  # for the executor
+    done: bool
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,7 @@ class Plan:
 
     study: Study
     trials: list[TrialPlan]  # each once, seed-major
+    passes: list[PassPlan]  # after the trials, one at a time
     facts: dict[str, Record]
     damaged: list[str]  # records that were set aside, in words
     notices: list[str]  # what the user should know before paying for it
@@ -53,6 +71,11 @@ class Plan:
     def missing(self) -> list[TrialPlan]:
         """The trials that are yet to be run, in order."""
         return [trial for trial in self.trials if not trial.done]
+
+    @property
+    def missing_passes(self) -> list[PassPlan]:
+        """The passes that are yet to be measured, in order."""
+        return [found for found in self.passes if not found.done]
 
 
 def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Plan:
@@ -70,12 +93,13 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
     plugins = {name: catalog.digest(path) for name, path in loaded.plugins.items()}
     trials: dict[str, TrialPlan] = {}
     pace = _Pace(runs, damaged, device)
+    together: dict[str, PassPlan] = {}
     asked = []
     for item in checked:
         rows = []
         for built in item.rows:
             ids = {}
-            for seed in loaded.applied.seeds:
+            for seed in loaded.seeds(item.comparison, built.variant.name):
                 spec = _spec(built, seed, device, _used(built.config, plugins))
                 job = {
                     "spec": spec,
@@ -89,20 +113,26 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
                     label += f" (equal {', '.join(m for m in built.matches if m != 'none')})"
                 if ids[seed] not in trials:
                     done, seconds = pace.of(ids[seed], spec, built.config, built.opened.dataset)
-                    trials[ids[seed]] = TrialPlan(ids[seed], seed, label, job, done, seconds)
+                    trials[ids[seed]] = TrialPlan(
+                        ids[seed], seed, item.comparison.id, label, job, done, seconds
+                    )
             fact = _fact(runs, built.config, item, plugins, facts, damaged)
             full = _fact(runs, built.full_config, item, plugins, facts, damaged)
             rows.append(row_of(built, ids, fact, full))
-        asked.append(comparison_of(loaded, item, rows))
+        timed = _latency(loaded, item, runs, device, plugins, damaged)
+        if timed is not None:
+            together[timed.id] = timed
+        ids_by_metric = {} if timed is None else {"latency": timed.id}
+        asked.append(comparison_of(loaded, item, rows, ids_by_metric))
     study = study_of(loaded, asked, device)
-    ordered = sorted(trials.values(), key=lambda trial: loaded.applied.seeds.index(trial.seed))
+    ordered = sorted(trials.values(), key=lambda trial: study.seeds.index(trial.seed))
     other = None
     if study.profile != "full" and all(
         _fewest_steps(comparison) >= FEWEST_STEPS for comparison in asked
     ):  # a shorter trial is too small a base
         other = ("full", _full_cost(loaded, checked, trials, asked, facts))
     notices = [*_notices(study, checked, loaded), *pace.notices()]
-    return Plan(study, ordered, facts, damaged, notices, other)
+    return Plan(study, ordered, list(together.values()), facts, damaged, notices, other)
 
 
 class _Pace:
@@ -149,15 +179,6 @@ def _full_cost(
     facts: dict[str, Record],
 ) -> float:
     """Return about what the full profile takes, in core-seconds: time goes with MACs and images."""
-    wanted = loaded.suite.seeds
-    full = loaded.suite.profiles.get("full")
-    if full is not None and full.seeds is not None:
-        wanted = full.seeds
-    seeds = (
-        wanted
-        if isinstance(wanted, int)
-        else (len(wanted) if isinstance(wanted, list) else wanted.at_most)
-    )
     total = 0.0
     for item, comparison in zip(checked, asked, strict=True):
         for row in comparison.rows:
@@ -170,13 +191,12 @@ def _full_cost(
                 for fact, config in ((row.full_facts, row.full_config), (row.facts, row.config))
             ]
             one = trials[next(iter(row.trials.values()))].seconds
-            total += one * work[0] / work[1] * seeds
+            seeds = loaded.seeds(item.comparison, row.variant, "full")
+            total += one * work[0] / work[1] * len(seeds)
     return total
 
 
-def stored(
-    runs: Path, kind: Literal["trial", "fact"], id: str, damaged: list[str]
-) -> Record | None:
+def stored(runs: Path, kind: records.Kind, id: str, damaged: list[str]) -> Record | None:
     """Return a record; set a damaged one aside, name it in `damaged` and return None.
 
     Raises:
@@ -239,7 +259,7 @@ def _fact(
         "network": config["network"],
         "input_shape": list(item.shape),
         "outputs": item.outputs,
-        "metrics": catalog.names("metrics"),  # a metric that is added is computed for old networks
+        "metrics": metrics.of_kind("fact"),  # one that is added is computed for old networks too
         "plugins": measures | _used({"network": config["network"]}, plugins),
     }
     id = records.identity(spec)
@@ -264,6 +284,45 @@ def _fact(
     return id
 
 
+def _latency(
+    loaded: Loaded,
+    item: Checked,
+    runs: Path,
+    device: str,
+    plugins: dict[str, str],
+    damaged: list[str],
+) -> PassPlan | None:
+    """Return the latency pass of a comparison, None where none is asked for or can be made.
+
+    It is about the full networks, as facts are: what a width that saves time in training would say
+    of them is little.
+    """
+    wanted = loaded.latency
+    if wanted is None or device not in passes.DEVICES:
+        return None
+    used = {k: v for row in item.rows for k, v in _used(row.full_config, plugins).items()}
+    spec = passes.spec_of(
+        [row.full_config["network"] for row in item.rows],
+        item.shape,
+        item.outputs,
+        used,
+        device,
+        wanted.batches,
+        wanted.rounds,
+    )
+    id = records.identity(spec)
+    record = stored(runs, "pass", id, damaged)
+    done = record is not None and record.status == "ok"
+    paths = [str(path) for path in loaded.plugins.values()]
+    return PassPlan(
+        id,
+        f"latency of {item.comparison.id}",
+        {"spec": spec, "plugins": paths, "runs": str(runs)},
+        done,
+        record.seconds if done and record else passes.expected_seconds(spec),
+    )
+
+
 def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
     notices = []
     for reason in dict.fromkeys(
@@ -275,6 +334,12 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
             if item.opened.fallback_reason == reason
         )
         notices.append(f"fallback data for {names}: {reason}; nothing trained on it may be cited")
+    for item, comparison in zip(checked, study.comparisons, strict=True):
+        if item.refused:
+            notices.append(
+                f"{comparison.id}: {item.refused} are stored with a loss, which its targets would "
+                f"show; it keeps to the suite's own data, {comparison.data.title}"
+            )
     for comparison in study.comparisons:
         fewest = _fewest_steps(comparison)
         if fewest < FEWEST_STEPS:
@@ -282,9 +347,12 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
                 f"{comparison.id}: {fewest} optimizer steps a trial; below {FEWEST_STEPS} short "
                 "training gives wrong answers, so its trained numbers are screening only"
             )
-    if len(loaded.applied.seeds) < 5:
+    counts = {len(row.trials) for comparison in study.comparisons for row in comparison.rows}
+    if max(counts) < 5:
+        notices.append(f"{max(counts)} seeds: screening only; verdicts need 5 or more")
+    elif min(counts) < 5:
         notices.append(
-            f"{len(loaded.applied.seeds)} seeds: screening only; verdicts need 5 or more"
+            f"{min(counts)} to {max(counts)} seeds a row: rows with fewer than 5 are screening only"
         )
     if study.dirty:
         notices.append("the code has uncommitted changes: nothing of this run may be cited")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ablate import catalog, networks
+from ablate import catalog, metrics, networks
 from ablate.data import DataError, Dataset, open_data, with_validation
 from ablate.suite import dotted, match
 from ablate.suite.load import Loaded, Variant
@@ -60,6 +60,7 @@ class Checked:
     shape: Shape
     outputs: int
     rows: list[BuiltRow] = field(default_factory=list)
+    refused: str | None = None  # title of the data of `--data`, where the task cannot use them
 
 
 def check(loaded: Loaded) -> list[Checked]:
@@ -78,6 +79,7 @@ def check(loaded: Loaded) -> list[Checked]:
         sound = [v for v in variants if not v.trained.problems and not v.full.problems]
         if not sound or sound[0].name != comparison.baseline:
             continue  # what is wrong with them is among the problems
+        sound, refused = _lossless(sound, cache)
         data = {}
         for variant in sound:
             opened = _other_test(variant, sound[0]) or _open(variant, cache)
@@ -90,7 +92,7 @@ def check(loaded: Loaded) -> list[Checked]:
             continue
         result = _build(loaded, comparison, [v for v in sound if v.name in data], data, found)
         if result is not None:
-            checked.append(result)
+            checked.append(replace(result, refused=refused))
     if found:
         raise SuiteError(loaded.source.name, loaded.source.text, found)
     return checked
@@ -109,11 +111,13 @@ def _metric(loaded: Loaded, comparison: Comparison) -> list[Problem]:
     name, known = comparison.metric, catalog.names("metrics")
     if name is None or name not in known:
         return []  # the latter is among the problems
-    measured = [m for m in known if catalog.load("metrics", m).KIND == "trial"]
+    measured = metrics.of_kind("trial")
     if name in measured:
         return []
+    timed = name in metrics.of_kind("pass")
+    what = "measured in a pass of its own" if timed else "a fact of the network"
     message = (
-        f"{name!r} is a fact of the network, which no trial measures; a comparison is read by one "
+        f"{name!r} is {what}, which no trial measures; a comparison is read by one "
         f"of: {', '.join(measured)} (a claim may be about any metric)"
     )
     place = loaded.source.position((*loaded.places[comparison.id], "metric"))
@@ -136,6 +140,30 @@ def _open(variant: Variant, cache: dict[str, Opened | _Refused]) -> Opened | _Re
         except DataError as error:
             cache[key] = _Refused(blamed, str(error))
     return cache[key]
+
+
+def _lossless(
+    variants: list[Variant], cache: dict[str, Opened | _Refused]
+) -> tuple[list[Variant], str | None]:
+    """Return variants with the suite's own data where those of `--data` will not do.
+
+    A task that takes images as what should come out cannot use images that were stored with a loss.
+    The title of what was refused comes along.
+    """
+    baseline = variants[0].trained
+    task = catalog.load("tasks", baseline.values["task"]["kind"])
+    own = [layer for layer in baseline.layers if layer.name != "--data"]
+    if not getattr(task, "LOSSLESS", False) or len(own) == len(baseline.layers):
+        return variants, None
+    opened = _open(variants[0], cache)
+    if not isinstance(opened, Opened) or not opened.dataset.lossy:
+        return variants, None
+
+    def without(draft: Draft) -> Draft:
+        return configure([layer for layer in draft.layers if layer.name != "--data"])
+
+    kept = [replace(v, trained=without(v.trained), full=without(v.full)) for v in variants]
+    return kept, opened.dataset.title
 
 
 def _other_test(variant: Variant, baseline: Variant) -> _Refused | None:
@@ -212,7 +240,8 @@ def _build(
         name = reference_of(comparison, variant.name)
         if name is not None and name not in built:
             continue  # what is wrong with it is said
-        for kind in comparison.match if name is not None else [Match(kind="none")]:
+        matches = comparison.matches(loaded.applied.profile)
+        for kind in matches if name is not None else [Match(kind="none")]:
             try:
                 reference = None if name is None else by_name[name]
                 row = _row(variant, kind, reference, result, data[variant.name])
@@ -251,12 +280,20 @@ def _network(config: Mapping[str, Any], dataset: Dataset) -> tuple[nn.Module, Ta
     except Exception as error:
         raise _Unbuildable(f"building it raises {_line(error)}") from error
     network.eval()
+    height, width, channels = dataset.train.images.shape[1:]
+    targets = torch.from_numpy(dataset.train.targets[:1].copy())
+    inputs, wanted = task.examples(torch.zeros(1, channels, height, width), targets)
     try:
         with torch.no_grad():
-            network(torch.zeros(1, *shape))
+            output = network(inputs)
     except Exception as error:
         size = "x".join(map(str, shape))
         raise _Unbuildable(f"the network does not take {size} images: {_line(error)}") from error
+    try:
+        task.loss(output, wanted)
+    except Exception as error:
+        reason = str(error) if isinstance(error, ValueError) else _line(error)
+        raise _Unbuildable(f"the network is none for this task: {reason}") from error
     return network, task, shape
 
 

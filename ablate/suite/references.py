@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ablate import catalog
 from ablate.suite import dotted
 from ablate.suite.claims import Claim
-from ablate.suite.schema import Comparison, Requirement, setting
+from ablate.suite.schema import Comparison, Requirement, Shares, setting
 from ablate.suite.source import Loc, Problem, Source
 from ablate.suite.structure import Form
 
@@ -43,7 +44,9 @@ def _all(form: Form, source: Source, path: Path) -> Iterator[Found]:
         at = form.place("requirements", index)
         yield from _requirement(requirement, at, {*_written(source, "variants"), *used})
     ids = [comparison.id for comparison in suite.comparisons]
+    yield from _shares(suite.seeds, ("seeds",), [])
     for name, profile in suite.profiles.items():
+        yield from _shares(profile.seeds, ("profiles", name, "seeds"), [])
         for number, wanted in enumerate(profile.comparisons or []):
             if wanted not in ids:
                 text = f"unknown comparison {wanted!r}; {catalog.suggest(wanted, ids)}"
@@ -65,11 +68,54 @@ def _comparison(comparison: Comparison, at: Loc, source: Source) -> Iterator[Fou
             yield (*at, "variants", name), False, text
     if comparison.metric is not None:
         yield from _metric(comparison.metric, (*at, "metric"))
+    yield from _against(comparison, at, variants)
+    yield from _shares(comparison.seeds, (*at, "seeds"), variants)
     profiles = [*_written(source, "profiles"), "full"]
-    for name in comparison.profiles:
+    for name, own in comparison.profiles.items():
+        here = (*at, "profiles", name)
         if name not in profiles:
             text = f"unknown profile {name!r}; {catalog.suggest(name, profiles)}"
-            yield (*at, "profiles", name), True, text
+            yield here, True, text
+        yield from _shares(own.seeds, (*here, "seeds"), variants)
+        yield from _kept(comparison, own.variants, (*here, "variants"), variants)
+
+
+def _against(comparison: Comparison, at: Loc, variants: list[str]) -> Iterator[Found]:
+    for name, reference in comparison.against.items():
+        here = (*at, "against", name)
+        if name not in variants:
+            yield here, True, f"unknown variant {name!r}; {catalog.suggest(name, variants)}"
+        elif name == comparison.baseline:
+            yield here, True, f"the baseline {name!r} is compared with no other; leave this out"
+        if reference not in variants:
+            hint = catalog.suggest(reference, variants)
+            yield here, False, f"unknown variant {reference!r}; {hint}"
+        elif reference == name:
+            yield here, False, f"{name!r} cannot be compared with itself; name another variant"
+
+
+def _shares(seeds: Any, at: Loc, variants: list[str]) -> Iterator[Found]:
+    """Find names in shared-out seeds that are no variant's."""
+    for name in seeds.variants if isinstance(seeds, Shares) else []:
+        if name not in variants:
+            known = ["each", "baseline", *variants]
+            text = f"unknown variant {name!r}; {catalog.suggest(name, known)}"
+            yield (*at, name), True, text
+
+
+def _kept(
+    comparison: Comparison, kept: list[str] | None, at: Loc, variants: list[str]
+) -> Iterator[Found]:
+    """Find what is wrong with the variants to which a profile keeps."""
+    for number, name in enumerate(kept or []):
+        if name not in variants:
+            hint = catalog.suggest(name, variants)
+            yield (*at, number), False, f"unknown variant {name!r}; {hint}"
+            continue
+        needed = comparison.against.get(name, comparison.baseline)
+        if needed in variants and needed not in (kept or []):
+            text = f"{name!r} is compared with {needed!r}, which is not among these; add it"
+            yield (*at, number), False, text
 
 
 def _claim(
@@ -97,6 +143,11 @@ def _requirement(requirement: Requirement, at: Loc, known: Iterable[str]) -> Ite
     if requirement.variant not in known:
         hint = catalog.suggest(requirement.variant, sorted(known))
         yield (*at, "variant"), False, f"unknown variant {requirement.variant!r}; {hint}"
+    for number, kind in enumerate(requirement.uses):
+        kinds = catalog.load("metrics", "layers").KINDS
+        if kind not in kinds:
+            text = f"unknown kind of layer {kind!r}; {catalog.suggest(kind, kinds)}"
+            yield (*at, "uses", number), False, text
     for metric in requirement.__pydantic_extra__:
         yield from _metric(metric, (*at, metric), key=True)
 

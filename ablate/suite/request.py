@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ablate import catalog
 from ablate.suite import schema
 from ablate.suite.resolve import Layer, named, override, words
-from ablate.suite.schema import Suite, Until
+from ablate.suite.schema import Seeds, Suite, Until
 from ablate.suite.source import Problem
 
 
@@ -37,13 +37,12 @@ class Applied:
 
     profile: str
     layers: list[Layer]
-    seeds: list[int]
-    stop: dict[str, float] | None
+    seeds: Seeds | None  # None: not said
     problems: list[Problem]
 
 
 def apply(request: Request, suite: Suite, default_profile: str) -> Applied:
-    """Return profile, settings, seeds and stopping rule, and what is wrong with the arguments."""
+    """Return profile, settings and seeds, and what is wrong with the arguments."""
     problems: list[Problem] = []
     known = sorted({*suite.profiles, "full"})
     profile = request.profile or (default_profile if default_profile in known else "full")
@@ -76,8 +75,7 @@ def apply(request: Request, suite: Suite, default_profile: str) -> Applied:
         if key in settings or (key == "seeds" and request.seeds is not None):
             problems.append(Problem("command line", f"{key} is given twice; give it once"))
         settings[key] = value
-    asked = suite.profiles[profile].seeds if profile in suite.profiles else None
-    wanted: Any = suite.seeds if asked is None else asked
+    wanted: Any = None
     if "seeds" in settings or request.seeds is not None:
         wanted = settings.pop("seeds", None) if request.seeds is None else request.seeds
         try:
@@ -92,11 +90,7 @@ def apply(request: Request, suite: Suite, default_profile: str) -> Applied:
             problems.append(Problem(where, text))
             wanted = 1
     layers.append(Layer("command line", settings))
-    if isinstance(wanted, Until):
-        stop = {"until": wanted.until, "at_most": float(wanted.at_most)}
-        return Applied(profile, layers, list(range(wanted.at_most)), stop, problems)
-    seeds = list(range(wanted)) if isinstance(wanted, int) else wanted
-    return Applied(profile, layers, seeds, None, problems)
+    return Applied(profile, layers, wanted, problems)
 
 
 class _Seeds(schema.Strict):

@@ -166,6 +166,7 @@ def _each_once(matches: "list[Match]") -> "list[Match]":
     return matches
 
 
+Count = Annotated[int, Field(gt=0, le=MOST_SEEDS)]
 Id = Annotated[str, AfterValidator(_id)]
 Name = Annotated[str, Field(max_length=60), AfterValidator(_name)]
 Path = Annotated[str, AfterValidator(setting)]
@@ -179,11 +180,33 @@ class Match(Strict):
     tolerance: Annotated[float, BeforeValidator(_percent), AfterValidator(_tolerance)] = 0.02
 
 
+Matches = Annotated[
+    list[Annotated[Match, BeforeValidator(_match)]],
+    BeforeValidator(_one_or_more),
+    AfterValidator(_each_once),
+]
+
+
 class Until(Strict):
     """Seeds are added until every interval's half-width is at most `until`."""
 
     until: PositiveFloat
     at_most: int = Field(ge=5)
+
+
+class Shares(BaseModel):
+    """Seeds that are shared out unevenly; keys beside these are variants of a comparison."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    __pydantic_extra__: dict[Name, Count]
+    each: Count | None = None
+    baseline: Count | None = None
+
+    @property
+    def variants(self) -> dict[str, int]:
+        """The seeds of the variants that are named."""
+        return dict(self.__pydantic_extra__)
 
 
 def _distinct(seeds: list[int]) -> list[int]:
@@ -199,13 +222,15 @@ SeedList = Annotated[
 
 
 def _seeds_form(value: Any) -> str:
+    if isinstance(value, Shares) or (isinstance(value, dict) and {"each", "baseline"} & set(value)):
+        return "shares"
     if isinstance(value, dict | Until):
         return "a rule"
     return "a list" if isinstance(value, list) else "a count"
 
 
 def _some_form(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | list | dict | Until):
+    if isinstance(value, bool) or not isinstance(value, int | list | dict | Until | Shares):
         shown = {None: "nothing", True: "true", False: "false"}.get(value, repr(value))
         raise ValueError(
             f"{shown} gives no seeds; write a count (5), a list ([0, 3, 7]) or a rule "
@@ -215,12 +240,40 @@ def _some_form(value: Any) -> Any:
 
 
 Seeds = Annotated[
-    Annotated[PositiveInt, Field(le=MOST_SEEDS), Tag("a count")]
+    Annotated[Count, Tag("a count")]
     | Annotated[SeedList, Tag("a list")]
-    | Annotated[Until, Tag("a rule")],
+    | Annotated[Until, Tag("a rule")]
+    | Annotated[Shares, Tag("shares")],
     Discriminator(_seeds_form),
     BeforeValidator(_some_form),
 ]
+
+
+def _own_form(value: Any) -> Any:
+    if isinstance(value, dict) and {"until", "at_most"} & set(value):
+        raise ValueError(
+            "seeds are added by a rule for a whole suite or profile only; "
+            "write a count (5), a list ([0, 3, 7]) or counts by variant ({baseline: 8})"
+        )
+    return _some_form(value)
+
+
+# Of one comparison: a mapping names its variants.
+OwnSeeds = Annotated[
+    Annotated[Count, Tag("a count")]
+    | Annotated[SeedList, Tag("a list")]
+    | Annotated[Shares, Tag("shares")],
+    Discriminator(lambda value: "shares" if isinstance(value, dict) else _seeds_form(value)),
+    BeforeValidator(_own_form),
+]
+
+
+class Latency(Strict):
+    """How latency is measured, in a pass of its own after training."""
+
+    batches: list[PositiveInt] = Field([1, 64], min_length=1)
+    # Turns through all variants; None: 10 to 30, more where there are fewer variants.
+    rounds: int | None = Field(None, ge=3)
 
 
 class Source(Strict):
@@ -274,6 +327,23 @@ class Profile(BaseModel):
     __pydantic_extra__: Difference
     seeds: Seeds | None = None
     comparisons: list[Id] | None = None  # only these; None: all
+    latency: Latency | None = None
+
+    @property
+    def difference(self) -> dict[str, Any]:
+        """The settings among the keys."""
+        return dict(self.__pydantic_extra__)
+
+
+class OwnProfile(BaseModel):
+    """What a profile changes in one comparison: a difference, as in `Profile`, and these."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    __pydantic_extra__: Difference
+    seeds: OwnSeeds | None = None
+    variants: list[Name] | None = None  # only these; None: all
+    match: Matches | None = None  # in place of the comparison's
 
     @property
     def difference(self) -> dict[str, Any]:
@@ -289,16 +359,18 @@ class Comparison(Strict):
     base: Difference = {}
     baseline: Name
     variants: dict[Name, Variant]
-    match: Annotated[
-        list[Annotated[Match, BeforeValidator(_match)]],
-        BeforeValidator(_one_or_more),
-        AfterValidator(_each_once),
-    ] = [Match(kind="none")]
+    match: Matches = [Match(kind="none")]
     against: dict[Name, Name] = {}  # what a variant is compared with in place of the baseline
     metric: str | None = None  # by which it is read; None: the task's primary metric
     margin: float | None = Field(None, ge=0)  # smallest difference that matters; None: the task's
-    profiles: dict[Name, Difference] = {}  # what a profile changes in this comparison alone
+    seeds: OwnSeeds | None = None
+    profiles: dict[Name, OwnProfile] = {}  # what a profile changes in this comparison alone
     claims: list[Claim] = []
+
+    def matches(self, profile: str) -> Matches:
+        """Return what is made equal under a profile."""
+        own = self.profiles.get(profile, OwnProfile()).match
+        return self.match if own is None else own
 
 
 class Suite(Strict):
@@ -311,6 +383,7 @@ class Suite(Strict):
     plugins: list[str] = []  # Python files beside the suite that add blocks, data sets, …
     base: Difference = {}
     seeds: Seeds = 5
+    latency: Latency | None = None  # None: it is not measured
     variants: dict[Name, Difference] = {}
     comparisons: list[Comparison] = Field(min_length=1)
     requirements: list[Requirement] = []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from ablate import catalog
 from ablate.suite import dotted
@@ -103,7 +103,9 @@ def _explain(error: Any, loc: Loc) -> str:
     name = "the suite"
     for step in error["loc"][:-1]:
         owner, name = _enter(owner, step, name)
-    known = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else {}
+    members = get_args(owner) or (owner,)  # of `Latency | None`
+    models = [a for a in members if isinstance(a, type) and issubclass(a, BaseModel)]
+    known = models[0].model_fields if len(models) == 1 else {}
     if error["type"] == "missing":
         return f"{name} has no {str(error['loc'][-1])!r}, which it needs"
     if error["type"] == "union_tag_not_found":
@@ -120,6 +122,9 @@ def _enter(owner: Any, step: str | int, name: str) -> tuple[Any, str]:
         if step in owner.model_fields:
             return owner.model_fields[str(step)].annotation, str(step)
         return (Bound if owner is Requirement else None), str(step)
+    for member in _flat(owner):
+        if any(isinstance(m, Tag) and m.tag == step for m in getattr(member, "__metadata__", ())):
+            return member.__origin__, name
     models = [a for a in _flat(owner) if isinstance(a, type) and issubclass(a, BaseModel)]
     if isinstance(step, str) and len(models) > 1:
         for model in models:

@@ -42,10 +42,14 @@ def train(
 ) -> Iterator[Epoch]:
     """Train a network in place, yielding what each epoch showed.
 
+    A network without parameters is left as it is: there is nothing to train, and no epoch.
+
     Raises:
         Diverged: the training or the validation loss of an epoch is not finite.
     """
     recipe = plan.recipe
+    if next(network.parameters(), None) is None:
+        return
     steps = -(-len(data) // recipe.batch_size)
     optimizer = torch.optim.SGD(
         parameter_groups(network, recipe),
@@ -54,10 +58,11 @@ def train(
         nesterov=recipe.momentum > 0,
     )
     rates = learning_rates(recipe, steps * recipe.epochs)
-    network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stub of Module.to lacks memory_format beside a device
+    _move(network, plan)
     schedule = batches.schedules(
         len(data), recipe.batch_size, recipe.epochs, recipe.augment, data.pad, plan.seed
     )
+    watched = plan.task.progress or plan.task.scores
     done = 0
     for number, epoch in enumerate(schedule, start=1):
         began = time.perf_counter()
@@ -70,16 +75,16 @@ def train(
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = rates[done]
-            inputs = batches.gather(data, order[step], shift[step], flip[step])
-            target = data.targets[order[step]]
+            images = batches.gather(data, order[step], shift[step], flip[step])
+            inputs, wanted = plan.task.examples(images, data.targets[order[step]])
             with autocast(plan.precision, plan.device):
                 output = network(inputs)
-            loss = plan.task.loss(output.float(), target)
+            loss = plan.task.loss(output.float(), wanted)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
             total += loss.detach()
-            for name, score in plan.task.scores(output.detach().float(), target).items():
+            for name, score in watched(output.detach().float(), wanted).items():
                 counts[name] = counts.get(name, 0) + score.float().mean()
             done += 1
         mean_loss = total.item() / steps
@@ -117,19 +122,45 @@ def evaluate(
     Raises:
         Diverged: the mean loss is not finite. The last step of a training run shows only here.
     """
-    network.eval()
     parts: dict[str, list[Tensor]] = {}
-    for start in range(0, len(data), EVALUATION_BATCH):
-        stop = start + EVALUATION_BATCH
-        with autocast(plan.precision, plan.device):
-            output = network(batches.plain(data, start, stop))
-        for name, score in plan.task.scores(output.float(), data.targets[start:stop]).items():
+    for _, output, wanted in _predictions(network, plan, data):
+        for name, score in plan.task.scores(output, wanted).items():
             parts.setdefault(name, []).append(score)
     scores = {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
     mean_loss = float(scores["loss"].mean(dtype=np.float64))
     if not np.isfinite(mean_loss):
         raise Diverged(f"the {what} was {mean_loss}")
     return scores
+
+
+@torch.no_grad()
+def keepsakes(
+    network: nn.Module, plan: Plan, data: batches.Images
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays that the task keeps of the first batch of examples, {} if it keeps none."""
+    if plan.task.keep is None:
+        return {}
+    kept = plan.task.keep(*next(_predictions(network, plan, data)))
+    return {name: array.cpu().numpy() for name, array in kept.items()}
+
+
+def _predictions(
+    network: nn.Module, plan: Plan, data: batches.Images
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield inputs, output (float32) and what was wanted of each batch, in evaluation mode."""
+    _move(network, plan)
+    network.eval()
+    for start in range(0, len(data), EVALUATION_BATCH):
+        stop = start + EVALUATION_BATCH
+        images = batches.plain(data, start, stop)
+        inputs, wanted = plan.task.examples(images, data.targets[start:stop])
+        with autocast(plan.precision, plan.device):
+            output = network(inputs)
+        yield inputs, output.float(), wanted
+
+
+def _move(network: nn.Module, plan: Plan) -> None:
+    network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stub of Module.to lacks memory_format beside a device
 
 
 def learning_rates(recipe: Recipe, steps: int) -> list[float]:

@@ -1,5 +1,6 @@
 """How long a trial will take: a few real steps of the real loop, timed."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,10 @@ from ablate import networks
 from ablate.data import Dataset, Split
 from ablate.suite.schema import Recipe
 from ablate.train import batches
-from ablate.train.loop import Plan, train
+from ablate.train.loop import EVALUATION_BATCH, Plan, evaluate, train
 from ablate.train.trial import assemble
 
 STEPS = 3
-EVALUATION_SHARE = 1 / 3  # of an image's training cost: a forward pass without the backward one
 
 
 def seconds(config: Mapping[str, Any], dataset: Dataset, precision: str, device: str) -> float:
@@ -36,12 +36,17 @@ def seconds(config: Mapping[str, Any], dataset: Dataset, precision: str, device:
         plan = Plan(task, short, precision, device, seed=0)
         statistics = batches.channel_statistics(sample)
         data = batches.to_device(sample, None, batches.PAD, statistics, device)
-        *_, last = train(network, plan, data, None)
+        epochs = list(train(network, plan, data, None))  # none of a network without parameters
+        evaluate(network, plan, data, "loss")  # warms up
+        began = time.perf_counter()
+        evaluate(network, plan, data, "loss")
+        evaluation = time.perf_counter() - began
     finally:
         torch.set_num_threads(threads)
     sizes = config["data"]
     trained = min(sizes["train_images"] or 10**9, len(dataset.train.images)) * recipe.epochs
     tested = min(sizes["test_images"] or 10**9, len(dataset.test.images))
-    validated = sizes["validation_images"] * recipe.epochs
-    work = float(trained + EVALUATION_SHARE * (tested + validated))
-    return last.seconds / count * work
+    validated = sizes["validation_images"] * recipe.epochs if epochs else 0
+    before = min(tested, EVALUATION_BATCH) if task.before else 0
+    step = epochs[-1].seconds if epochs else 0.0
+    return (step * trained + evaluation * (tested + validated + before)) / count

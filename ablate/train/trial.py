@@ -14,6 +14,7 @@ import io
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from ablate.records import Epoch, Record
 from ablate.suite.schema import Recipe
 from ablate.tasks import Task
 from ablate.train import ENGINE, batches
-from ablate.train.loop import Diverged, Plan, evaluate, train
+from ablate.train.loop import EVALUATION_BATCH, Diverged, Plan, evaluate, keepsakes, train
 from ablate.train.seeds import number
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
 class WrongData(ValueError):
@@ -48,7 +51,7 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     started, began = records.now(), time.perf_counter()
     epochs: list[Epoch] = []
     measured: dict[str, records.Measurement] = {}
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    arrays: Arrays = {}
     extra = {}
     status: records.Status = "ok"
     reason = None
@@ -63,11 +66,16 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         torch.manual_seed(number(spec["seed"], "network"))  # of layers that draw, such as dropout
         plan = Plan(task, recipe, spec["precision"], spec["device"], spec["seed"])
         data, validation, test, clusters = _splits(dataset, spec, plan)
+        initial, first = _before(network, plan, test) if task.before else ({}, {})
         for epoch in train(network, plan, data, validation):
             epochs.append(epoch)
             yield {"epoch": epoch.model_dump(), "epochs": recipe.epochs}
         scores = evaluate(network, plan, test, "test loss after the last epoch")
         arrays = {f"test_{name}": values for name, values in scores.items()}
+        arrays |= {f"initial_test_{name}": values for name, values in initial.items()}
+        arrays |= {f"initial_{name}": kept for name, kept in first.items()}
+        last = keepsakes(network, plan, test)
+        arrays |= {f"final_{name}": kept for name, kept in last.items()}
         if clusters is not None:
             arrays["test_cluster"] = clusters
         outcome = metrics.Outcome(
@@ -75,6 +83,7 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             epochs=epochs,
             train_seconds=sum(epoch.seconds for epoch in epochs),
             images=sum(epoch.images for epoch in epochs),
+            initial=initial,
         )
         measured = metrics.of_trial(outcome)
         extra["weights.pt"] = lambda path: _save_weights(network, path)
@@ -144,15 +153,14 @@ def assemble(
     """Build the task and the network of a configuration for a data set.
 
     Returns:
-        the network with torch's initial weights, the task, and the input shape (c, h, w).
+        the network with torch's initial weights, the task, and the shape (c, h, w) of its inputs.
 
     Raises:
         ValueError: the data do not fit the task, or the network not the images.
     """
     smoothing = config["recipe"]["label_smoothing"]
     task = catalog.build("tasks", config["task"], "kind", dataset, smoothing)
-    height, width, channels = dataset.train.images.shape[1:]
-    shape = (channels, height, width)
+    shape = task.input_shape
     network = catalog.build("networks", config["network"], "family", shape, task.outputs)
     return network, task, shape
 
@@ -186,6 +194,16 @@ def _splits(
     if clusters is not None and tested is not None:
         clusters = clusters[tested.numpy()]
     return train_data, validation, test, clusters
+
+
+def _before(network: nn.Module, plan: Plan, test: batches.Images) -> tuple[Arrays, Arrays]:
+    """Return the scores and the arrays of the first test examples before the first step."""
+    few = replace(
+        test, images=test.images[:EVALUATION_BATCH], targets=test.targets[:EVALUATION_BATCH]
+    )
+    scores = evaluate(network, plan, few, "test loss before the first step")
+    kept = keepsakes(network, plan, few)
+    return scores, {name: kept[name] for name in kept if name not in plan.task.fixed}
 
 
 def _save_weights(network: nn.Module, path: Path) -> None:

@@ -1,0 +1,486 @@
+"""The figures of what networks make of test images: pictures to look at, spectra of what is wrong.
+
+They are there for trials whose task keeps pictures, as super-resolution does, and are drawn twice
+like the others. A pixel of a picture is a square whose sides are whole pixels of the screen and of
+the PNG file, without smoothing: an enlargement by any other factor would have a lattice of its own,
+and a lattice is what one looks for here.
+"""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from ablate.evidence.collect import ComparisonEvidence, RowEvidence, Trial
+from ablate.evidence.spelling import between, counted, listed, number, one_line, row_name
+from ablate.report.figures import ON_PAGE, Figure, Palette, _drawing, _files, _short, _svg
+from ablate.report.inline_svg import inline
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+Array = np.ndarray[Any, Any]
+
+# What a record's arrays are called.
+INPUT, OUTPUT, TARGET = (f"final_pictures_{part}" for part in ("input", "output", "target"))
+BEFORE = "initial_pictures_output"
+RESIDUAL, NULL = "final_residual_spectrum", "final_target_spectrum"
+
+SHOWN = 3  # test images
+MOST = 1000  # test images that a task takes spectra over: its first batch
+STRIDE = 2  # pixels: the lattice that upsampling by 2 leaves
+DEEPEST = 80  # dB below the highest power; what is weaker has the lowest colour
+
+# Of the sheet of pictures, in CSS pixels: 1/96 inch, for which a PNG has two.
+PANEL = 160  # width of a column: two stand side by side on a small screen
+LARGEST = 64  # pixels of a picture's side; of a larger picture the middle is shown
+GAP = 16  # between columns
+LINE = 15  # of text
+LETTERS = 19  # of a name, bold, that fit into a column
+ACROSS = 5  # columns side by side, in a file
+LETTERS_OF_PANEL = 32  # of a name, bold, that fit above a spectrum
+
+
+@dataclass(frozen=True)
+class Column:
+    """Pictures of one kind, one above the other."""
+
+    name: str
+    heading: str  # what a screen reader says first
+    words: str  # what can be seen, in words
+    above: str  # the line above the pictures
+    pictures: tuple[Array, ...]  # uint8 (h, w, 3)
+    below: tuple[str, ...]  # the line below each
+    before: tuple[Array, str] | None = None  # one from before training, with the line below it
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A mean power spectrum (h, w), both even, with the zero frequency in the centre."""
+
+    name: str
+    heading: str
+    seeds: tuple[int, ...]  # () for the targets, which have none
+    power: Array
+
+    @cached_property
+    def elsewhere(self) -> Array:
+        """The powers of all bins but the centre, which is empty: (h · w - 1,)."""
+        height, width = self.power.shape
+        return np.delete(self.power.ravel(), height // 2 * width + width // 2)
+
+    @property
+    def share(self) -> float:
+        """Part of the power at the lattice's bins; 0 where there is no power at all."""
+        height, width = self.power.shape
+        lattice = self.power[0, 0] + self.power[0, width // 2] + self.power[height // 2, 0]
+        return float(lattice / (self.elsewhere.sum() or 1.0))
+
+    @property
+    def of_noise(self) -> float:
+        """The same part for white noise."""
+        return (STRIDE**2 - 1) / len(self.elsewhere)
+
+
+def pictures(comparison: ComparisonEvidence) -> Figure | None:
+    """Return test images as every row gives them, beside input and target; None without any."""
+    firsts = [(row, _having(row, INPUT, OUTPUT, TARGET)[:1]) for row in comparison.rows]
+    shown = [(row, trial) for row, found in firsts for trial in found]
+    if not shown:
+        return None
+    given, wanted = (_arrays(shown[0][1])[name] for name in (INPUT, TARGET))
+    scale = wanted.shape[1] // given.shape[1]
+    columns = [
+        _plain("Input", given, scale, 1),
+        _plain("Target", wanted, scale, scale),
+        *(_of_row(row, trial, scale) for row, trial in shown),
+    ]
+    high, wide = columns[1].pictures[0].shape[:2]
+    pixel = PANEL // max(high, wide)  # CSS pixels
+    size = (high * pixel, wide * pixel)
+    lines = max(len(_wrapped(column.name, LETTERS)) for column in columns)
+    id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-pictures"
+    panels = []
+    for at, column in enumerate(columns):
+
+        def draw_one(palette: Palette, column: Column = column) -> "Drawing":
+            return _sheet([column], size, lines, palette)
+
+        prefix = f"{id}-{at + 1}"
+        svg = inline(_svg(draw_one, prefix), prefix, column.heading, column.words, ON_PAGE)
+        # In its natural size, in which the sides of its pixels are whole.
+        panels.append(Markup('<div style="width:{}px;max-width:100%">{}</div>').format(PANEL, svg))
+
+    def draw_all(palette: Palette) -> "Drawing":
+        return _sheet(columns, size, lines, palette)
+
+    return Figure(
+        id=id,
+        title="Test images: input, target, and what each row makes of the input",
+        notes=tuple(_picture_notes(comparison, shown, scale)),
+        table=f"{comparison.asked.table}-runs",
+        pictures=tuple(panels),
+        files=_files(draw_all, id),
+    )
+
+
+def spectra(comparison: ComparisonEvidence) -> Figure | None:
+    """Return the spectrum of each row's residuals, after that of the targets; None without any."""
+    found = [(row, _having(row, RESIDUAL, NULL)) for row in comparison.rows]
+    shown = [(row, trials) for row, trials in found if trials]
+    if not shown:
+        return None
+    null = _arrays(shown[0][1][0])[NULL].astype(np.float64)
+    panels = [Spectrum("Targets", "Power spectrum of the targets.", (), null)]
+    for row, trials in shown:
+        each = np.stack([_arrays(trial)[RESIDUAL] for trial in trials])
+        power: Array = each.mean(axis=0, dtype=np.float64)
+        heading = f"Power spectrum of the residual of {_short(row)}."
+        panels.append(Spectrum(_short(row), heading, tuple(t.seed for t in trials), power))
+    zero = float(panels[0].elsewhere.mean()) or 1.0  # the power of 0 dB
+    limits = _limits(panels, zero)
+    lines = max(len(_wrapped(panel.name, LETTERS_OF_PANEL)) for panel in panels)
+    id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-spectra"
+    drawn = []
+    for at, panel in enumerate(panels):
+
+        def draw_one(palette: Palette, panel: Spectrum = panel) -> "Drawing":
+            drawing = _drawing(3.4, 3.05)
+            _panel(drawing.subplots(), panel, zero, limits, lines, palette)
+            return drawing
+
+        prefix = f"{id}-{at + 1}"
+        words = _spectrum_in_words(panel, zero)
+        drawn.append(inline(_svg(draw_one, prefix), prefix, panel.heading, words, ON_PAGE))
+
+    def draw_all(palette: Palette) -> "Drawing":
+        across = min(3, len(panels))
+        down = -(-len(panels) // across)
+        drawing = _drawing(3.0 * across, 2.7 * down)
+        grid = list(drawing.subplots(down, across, squeeze=False).flat)
+        for ax, panel in zip(grid, panels, strict=False):
+            _panel(ax, panel, zero, limits, lines, palette)
+        for ax in grid[len(panels) :]:
+            ax.set_axis_off()
+        return drawing
+
+    return Figure(
+        id=id,
+        title="Power spectra of the residuals, output − target, on the test images",
+        notes=tuple(_spectrum_notes(comparison, shown, panels[0])),
+        table=comparison.asked.table,
+        pictures=tuple(drawn),
+        files=_files(draw_all, id),
+    )
+
+
+# --- what there is to show ------------------------------------------------------------------------
+
+
+def _having(row: RowEvidence, *names: str) -> list[Trial]:
+    """Return the trials that ended well and keep these arrays, by seed."""
+    return [trial for trial in row.having("ok") if _arrays(trial).keys() >= set(names)]
+
+
+def _arrays(trial: Trial) -> dict[str, Array]:
+    return trial.record.arrays if trial.record else {}
+
+
+def _left_out(comparison: ComparisonEvidence, shown: Iterable[RowEvidence]) -> Iterable[str]:
+    """Yield the sentence on the rows that a figure lacks, if there are any."""
+    drawn = {id(row) for row in shown}
+    names = [
+        row_name(r.asked, r.is_baseline) for r in comparison.rows if r.trials and id(r) not in drawn
+    ]
+    if names:
+        yield f"Not shown, as no trial ended well that kept them: {listed(names)}."
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def _plain(name: str, images: Array, scale: int, factor: int) -> Column:
+    """Return the column of the inputs (factor 1) or the targets (factor: the scale)."""
+    images = images[:SHOWN]
+    size = f"{images.shape[1]} × {images.shape[2]} pixels"
+    below = tuple(f"image {at + 1}" for at in range(len(images)))
+    return Column(
+        name=name,
+        heading=f"{name} pictures.",
+        words=f"Test {_numbered(len(images))}, {size}.",
+        above=size,
+        pictures=tuple(_part(image, scale, factor) for image in images),
+        below=below,
+    )
+
+
+def _of_row(row: RowEvidence, trial: Trial, scale: int) -> Column:
+    """Return the column of what one trial made of the inputs."""
+    kept = _arrays(trial)
+    wanted, after = kept[TARGET][:SHOWN], kept[OUTPUT][:SHOWN]
+    ratios = [_psnr(*pair, border=scale) for pair in zip(after, wanted, strict=True)]
+    found = [f"{ratio} for image {at + 1}" for at, ratio in enumerate(ratios)]
+    words = f"PSNR against the target: {listed(found)}."
+    before = None
+    if not (trial.record and trial.record.epochs):
+        above = "not trained"
+        words = f"Not trained. {words}"
+    else:
+        above = f"after training, seed {trial.seed}"
+        words = f"After training, seed {trial.seed}. {words}"
+        if BEFORE in kept:
+            ratio = _psnr(kept[BEFORE][0], wanted[0], border=scale)
+            before = (_part(kept[BEFORE][0], scale, scale), f"image 1: {ratio}")
+            words += f" Before training: {ratio} for image 1."
+    return Column(
+        name=_short(row),
+        heading=f"Pictures by {_short(row)}.",
+        words=words,
+        above=above,
+        pictures=tuple(_part(image, scale, scale) for image in after),
+        below=tuple(f"image {at + 1}: {ratio}" for at, ratio in enumerate(ratios)),
+        before=before,
+    )
+
+
+def _psnr(output: Array, target: Array, border: int) -> str:
+    """Spell the PSNR of a picture (h, w, c) in dB, its border left out as the metric does."""
+    inner = slice(border, -border)
+    pair = (picture[inner, inner].astype(np.float64) for picture in (output, target))
+    error = float(np.square(np.subtract(*pair)).mean())
+    return f"{number(10 * math.log10(255**2 / error), 2)} dB" if error else "no difference"
+
+
+def _part(image: Array, scale: int, factor: int) -> Array:
+    """Return the middle of a picture (h, w, c) in three channels; all of it where it is small.
+
+    Args:
+        image: uint8, c is 1 or 3.
+        scale: of the task; the part is cut between the pixels of the input.
+        factor: how many times as large as the input this picture is.
+    """
+    cuts = []
+    for side in image.shape[:2]:
+        cells = side // factor
+        size = min(cells, LARGEST // scale)
+        start = (cells - size) // 2
+        cuts.append(slice(start * factor, (start + size) * factor))
+    part = image[cuts[0], cuts[1]]
+    return np.repeat(part, 3, axis=2) if part.shape[2] == 1 else part
+
+
+def _numbered(count: int) -> str:
+    """Spell which images are shown: `images 1, 2 and 3`."""
+    return f"image{'' if count == 1 else 's'} {listed([str(at + 1) for at in range(count)])}"
+
+
+def _wrapped(name: str, letters: int) -> list[str]:
+    return textwrap.wrap(name, letters, break_on_hyphens=False)
+
+
+def _picture_notes(
+    comparison: ComparisonEvidence, shown: Sequence[tuple[RowEvidence, Trial]], scale: int
+) -> Iterable[str]:
+    wanted = _arrays(shown[0][1])[TARGET]
+    count = min(SHOWN, len(wanted))
+    total = comparison.data.sizes.get("test", len(wanted))
+    which = (
+        "The first test image"
+        if count == 1
+        else f"The first {count} of {number(total)} test images"
+    )
+    yield f"{which} ({one_line(comparison.data.title)}); every pixel is shown as a square."
+    height, width = wanted.shape[1:3]
+    if max(height, width) > LARGEST:
+        least = [min(side, LARGEST // scale * scale) for side in (height, width)]
+        yield (
+            f"Of {height} × {width} pixels the middle {least[0]} × {least[1]} are shown, and as "
+            "much of the input."
+        )
+    yield (
+        "One column a row, from the lowest seed that ended well. Below each picture: its PSNR "
+        f"against the target, in 8 bits and without a border of {counted(scale, 'pixel')}."
+    )
+    if any(BEFORE in _arrays(trial) and trial.record and trial.record.epochs for _, trial in shown):
+        yield "Last line: image 1 by the same network before its first step."
+    yield "So few pictures of one seed show what an effect looks like, not how large it is."
+    yield from _left_out(comparison, [row for row, _ in shown])
+
+
+def _sheet(
+    columns: Sequence[Column], size: tuple[int, int], lines: int, palette: Palette
+) -> "Drawing":
+    """Draw columns side by side, `ACROSS` at most, so many lines of text for each name.
+
+    Args:
+        columns: one or more.
+        size: height and width of every picture on the sheet, in CSS pixels.
+        lines: of text.
+        palette: its colours.
+    """
+    from matplotlib.figure import Figure as Drawing
+
+    high, wide = size
+    block = high + LINE + GAP // 2  # a picture and the line below it
+    first = (lines + 1) * LINE + 3  # from the name to the pictures
+    last = first + max(len(column.pictures) for column in columns) * block
+    tall = last + (LINE + block if any(column.before for column in columns) else 0)
+    across = min(ACROSS, len(columns))
+    width = across * (PANEL + GAP) - GAP
+    height = -(-len(columns) // across) * (tall + GAP) - GAP
+    drawing = Drawing(figsize=(width / 96, height / 96))
+
+    def write(x: int, y: int, text: str, **how: Any) -> None:
+        drawing.text(x / width, 1 - y / height, text, va="top", **how)
+
+    def show(x: int, y: int, picture: Array, below: str) -> None:
+        place = (x / width, 1 - (y + high) / height, wide / width, high / height)
+        ax = drawing.add_axes(place)
+        # Not "nearest": only "none" leaves the enlargement to who shows the file.
+        ax.imshow(picture, interpolation="none", aspect="auto", clip_on=False)
+        ax.set_axis_off()
+        write(x, y + high + 2, below, color=palette.text, fontsize=8)
+
+    for at, column in enumerate(columns):
+        x, y = at % across * (PANEL + GAP), at // across * (tall + GAP)
+        name = _wrapped(column.name, LETTERS)
+        for line, words in enumerate(name, start=lines - len(name)):
+            write(x, y + line * LINE, words, color=palette.text, fontsize=9, weight="bold")
+        write(x, y + lines * LINE, column.above, color=palette.quiet, fontsize=8)
+        for nth, picture in enumerate(column.pictures):
+            show(x, y + first + nth * block, picture, column.below[nth])
+        if column.before:
+            write(x, y + last, "before training", color=palette.quiet, fontsize=8)
+            show(x, y + last + LINE, *column.before)
+    return drawing
+
+
+# --- spectra --------------------------------------------------------------------------------------
+
+
+def _decibels(power: Array, zero: float, lowest: float = -math.inf) -> Array:
+    """Return powers in dB over the power `zero`, none of them below `lowest`."""
+    with np.errstate(divide="ignore"):  # nothing at all is infinitely low
+        levels: Array = 10 * np.log10(power / zero)
+    return np.maximum(levels, lowest)
+
+
+def _limits(panels: Sequence[Spectrum], zero: float) -> tuple[float, float]:
+    """Return one range in dB for all panels, `DEEPEST` at most, whatever the empty centres say."""
+    values = np.concatenate([_decibels(panel.elsewhere, zero) for panel in panels])
+    values = values[np.isfinite(values)]
+    high = float(values.max()) if len(values) else 0.0
+    low = max(float(values.min()), high - DEEPEST) if len(values) else high
+    return (low, high) if low < high else (high - 1, high)
+
+
+def _panel(
+    ax: "Axes",
+    panel: Spectrum,
+    zero: float,
+    limits: tuple[float, float],
+    lines: int,
+    palette: Palette,
+) -> None:
+    """Draw one spectrum with its bar of colours, its name over so many lines of text."""
+    from matplotlib.patheffects import withStroke
+
+    # A spectrum repeats: with the first row and column again at the far ends, it is as symmetric as
+    # the residual's, and half a cycle per pixel stands on either side.
+    power = np.pad(panel.power, ((0, 1), (0, 1)), mode="wrap")
+    half = [0.5 + 0.5 / side for side in panel.power.shape]
+    image = ax.imshow(
+        _decibels(power, zero, limits[0]),
+        cmap="viridis",
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation="none",
+        origin="lower",
+        extent=(-half[1], half[1], -half[0], half[0]),
+        aspect="equal",
+    )
+    ends = (-0.5, 0.0, 0.5)
+    lattice = [(x, y) for x in ends for y in ends if x or y]
+    # White on black: over any colour of the map and over the page, light or dark.
+    ax.plot(
+        *zip(*lattice, strict=True),
+        "o",
+        markersize=9,
+        markerfacecolor="none",
+        markeredgecolor="white",
+        markeredgewidth=0.7,
+        clip_on=False,
+        path_effects=[withStroke(linewidth=1.9, foreground="black")],
+    )
+    ax.set_xticks(ends)
+    ax.set_yticks(ends)
+    ax.tick_params(pad=6)
+    ax.set_xlabel("cycles per pixel")
+    ax.set_ylabel("cycles per pixel")
+    name = _wrapped(panel.name, LETTERS_OF_PANEL)
+    title = "\n".join([""] * (lines - len(name)) + name)
+    ax.set_title(title, loc="left", fontsize="medium", weight="bold", pad=23)
+    ax.annotate(
+        f"lattice bins: {_percent(panel.share)} of the power",
+        (0, 1),
+        xytext=(0, 10),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=8,
+        color=palette.text,
+    )
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.08, 0, 0.05, 1)))
+    bar.set_label("power (dB)")
+    bar.outline.set_visible(False)
+
+
+def _percent(part: float) -> str:
+    return f"{number(100 * part, 2)} %"
+
+
+def _spectrum_in_words(panel: Spectrum, zero: float) -> str:
+    values = _decibels(panel.elsewhere, zero)
+    if not panel.seeds:
+        whose = "The targets themselves"
+    elif len(panel.seeds) == 1:
+        whose = f"Seed {panel.seeds[0]}"
+    else:
+        whose = f"Mean over seeds {listed([str(seed) for seed in panel.seeds])}"
+    if not np.isfinite(values).any():
+        return f"{whose}: no power at all."
+    return (
+        f"{whose}: {_percent(panel.share)} of the power at the lattice bins (white noise: "
+        f"{_percent(panel.of_noise)}); from {_level(values.min())} to {_level(values.max())}."
+    )
+
+
+def _level(value: float) -> str:
+    return f"{number(value, 1)} dB" if math.isfinite(value) else "nothing"
+
+
+def _spectrum_notes(
+    comparison: ComparisonEvidence,
+    shown: Sequence[tuple[RowEvidence, Sequence[Trial]]],
+    null: Spectrum,
+) -> Iterable[str]:
+    images = min(MOST, comparison.data.sizes.get("test", MOST))
+    seeds = between({len(trials) for _, trials in shown}, "seed")
+    yield (
+        f"Mean power over {counted(images, 'test image')} ({one_line(comparison.data.title)}), "
+        f"their channels, and the seeds that ended well ({seeds} a row), without the images' "
+        "borders. 0 dB: the mean power of the targets. All panels have one range of colours; the "
+        "centre is empty, since the mean of each image is taken off."
+    )
+    yield (
+        "First panel: the targets themselves, the null. Rings: the lattice bins, half a cycle per "
+        "pixel on either axis or both. A pattern that repeats every 2 pixels, as a checkerboard "
+        "does, has all its power there: a peak that the targets lack is the network's own. White "
+        f"noise has {_percent(null.of_noise)} of its power there."
+    )
+    yield from _left_out(comparison, [row for row, _ in shown])
