@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from ablate import records
 from ablate import study as studies
-from ablate.evidence import answer, citable, contrast, effects, sampling, spelling, stop, welch
+from ablate.evidence import (
+    answer,
+    citable,
+    contrast,
+    effects,
+    latency,
+    requirements,
+    sampling,
+    spelling,
+    stop,
+    welch,
+)
 from ablate.evidence.collect import collect
 from ablate.evidence.frame import COLUMNS, load
 from ablate.records import Epoch, Measurement, Record
@@ -377,6 +388,24 @@ def test_no_interval_without_spread() -> None:
     assert 1 < tiny.degrees_of_freedom < 2
 
 
+@pytest.mark.parametrize("constant", [60.0, 0.1, 26.9])  # a mean of 26.9s is not quite 26.9
+@pytest.mark.parametrize("runs", [2, 3, 7])
+def test_against_a_constant_it_is_the_interval_of_one_sample(constant: float, runs: int) -> None:
+    from scipy import stats
+
+    values = [61.2, 60.7, 61.9, 61.1]
+    assert welch.deviation([constant] * runs) == 0.0
+    found = welch.interval(values, [constant] * runs)
+    assert found is not None
+    expected = stats.ttest_1samp(values, constant)
+    low, high = expected.confidence_interval(0.95)
+    assert found.degrees_of_freedom == pytest.approx(expected.df)
+    assert (found.low, found.high) == pytest.approx((low - constant, high - constant), rel=1e-9)
+    # Closed form: mean ± t(0.975, 3) s / √4 with t = 3.1824.
+    reach = 3.182446305 * np.std(values, ddof=1) / 2
+    assert found.half_width == pytest.approx(reach, rel=1e-8)
+
+
 def test_seeds_needed_agree_with_the_noncentral_t() -> None:
     # Exact sample sizes of Welch's test at 80 % power and 5 %, two-sided, equal spreads.
     expected = {(0.15, 0.2): 10, (0.15, 0.5): 3, (0.25, 0.2): 26, (0.3, 0.5): 7, (0.5, 0.2): 100,
@@ -590,6 +619,144 @@ def test_facts_that_lack_are_named(tmp_path: Path) -> None:
     assert row.full["params"].value == 12_240
 
 
+# --- references -----------------------------------------------------------------------------------
+
+K4 = [27.50, 27.56, 27.48, 27.53, 27.51]
+SHUFFLE = [27.61, 27.66, 27.58]
+ICNR = [27.70, 27.64, 27.73]
+RESIZE = [27.45, 27.41, 27.47]
+
+
+def two_references(runs: Path, **asked: Any) -> Lab:
+    """Return a lab with a baseline, a second reference that is not trained, and a chain."""
+    lab = Lab(runs, PSNR, settings=asked)
+    lab.compare(
+        lab.row("transposed", K4, params=12_000),  # type: ignore[arg-type]
+        lab.row("icnr", ICNR, reference="shuffle", params=14_000),  # type: ignore[arg-type]
+        lab.row("bicubic", [26.9] * 3, reference=None, params=0, steps=0),
+        lab.row("shuffle", SHUFFLE, params=14_000),  # type: ignore[arg-type]
+        lab.row("nearest", [25.9], reference="bicubic", params=0, steps=0),
+        lab.row("resize", RESIZE, reference="bicubic", params=12_000),  # type: ignore[arg-type]
+        lab.row("wide", [], params=90_000),
+        id="upsample",
+        title="Which upsampling?",
+        claims=[],
+    )
+    return lab
+
+
+def test_rows_follow_upon_what_they_are_compared_with(tmp_path: Path) -> None:
+    found = gathered(two_references(tmp_path))
+    assert [row.asked.variant for row in found.rows] == [
+        "transposed",
+        "shuffle",  # against the baseline, as is
+        "wide",
+        "bicubic",
+        "nearest",
+        "resize",
+        "icnr",  # after all that the baseline is the reference of, for it follows upon shuffle
+    ]
+    references = [found.reference_of(row) for row in found.rows]
+    assert [row and row.asked.variant for row in references] == [
+        *(None, "transposed", "transposed", None, "bicubic", "bicubic", "shuffle")
+    ]
+    assert [row.is_reference for row in found.rows] == [True, False, False, True] + [False] * 3
+    assert [row.is_fixed for row in found.rows] == [False] * 3 + [True, True] + [False] * 2
+    assert found.baseline is found.rows[0]
+    assert not found.against_baseline
+
+
+def test_the_reference_of_a_matched_row_is_the_drop_in(tmp_path: Path) -> None:
+    lab = three_rows(tmp_path)
+    first = lab.comparisons.pop()
+    lab.compare(
+        *first.rows,
+        lab.row("lighter", [1.0], reference="depthwise_separable", match=("none", "params")),
+    )
+    found = gathered(lab)
+    assert found.reference_of(found.rows[3]) is found.rows[1]
+    assert found.rows[1].asked.match == ["none"]
+    assert gathered(three_rows(tmp_path)).against_baseline
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
+def test_a_row_is_contrasted_with_its_reference(tmp_path: Path) -> None:
+    from scipy import stats
+
+    by_name = {
+        c.row.asked.variant: c for c in contrast.contrasts(gathered(two_references(tmp_path)))
+    }
+    for name, ours, theirs in (
+        ("shuffle", SHUFFLE, K4),
+        ("icnr", ICNR, SHUFFLE),
+        ("resize", RESIZE, [26.9] * 3),
+    ):
+        expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+        found = by_name[name]
+        assert found.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
+        assert found.interval is not None
+        assert (found.interval.low, found.interval.high) == pytest.approx(tuple(expected))
+    assert by_name["resize"].effect == effects.HIGHER
+    assert by_name["icnr"].effect == effects.UNKNOWN
+    for name in ("transposed", "bicubic", "wide"):  # references, and one without trials
+        assert by_name[name].effect is None
+        assert by_name[name].interval is None
+    assert by_name["nearest"].is_exact  # one number less another: nothing to estimate
+    assert by_name["nearest"].difference == pytest.approx(-1.0)
+    assert by_name["nearest"].effect == effects.LOWER
+
+
+def test_one_run_of_what_is_not_trained_stands_for_all(tmp_path: Path) -> None:
+    from scipy import stats
+
+    lab = Lab(tmp_path, PSNR)
+    lab.compare(lab.row("bicubic", [26.9], steps=0), lab.row("resize", RESIZE))  # type: ignore[arg-type]
+    found = contrast.contrasts(gathered(lab))[1]
+    low, high = stats.ttest_1samp(RESIZE, 26.9).confidence_interval(0.95)
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == pytest.approx((low - 26.9, high - 26.9))
+
+
+def test_the_answer_names_the_reference(tmp_path: Path) -> None:
+    lab = two_references(tmp_path)
+    found = answer.lines(collect(tmp_path, lab.ask()))
+    assert found[:4] == [
+        "Shuffle in place of transposed: PSNR 0.10 dB higher [0.02, 0.18] with 1.2 times the "
+        "parameters (drop-in): cannot tell whether by more than 0.10.",
+        "Nearest in place of bicubic: PSNR changes by −1.00 dB (drop-in): exact, nothing of either "
+        "is trained.",
+        "Resize in place of bicubic: PSNR 0.54 dB higher [0.47, 0.62] (drop-in).",
+        "Icnr in place of shuffle: PSNR changes by +0.07 dB [−0.03, 0.17] (drop-in): cannot tell.",
+    ]
+    assert "5 seeds a row" not in found[5]
+    assert "; 1 to 5 seeds a row. " in found[5]
+
+
+def test_a_row_without_parameters_costs_none(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, PSNR)
+    lab.compare(lab.row("resize", RESIZE), lab.row("bicubic", [26.9], params=0, steps=0))  # type: ignore[arg-type]
+    assert answer.lines(collect(tmp_path, lab.ask()))[0] == (
+        "Bicubic in place of resize: PSNR 0.54 dB lower [−0.62, −0.47] with no parameters (drop-in)."
+    )
+
+
+def test_a_comparison_of_facts_alone(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.compare(lab.row("normal", []), lab.row("depthwise", [], params=12_240))
+    study = lab.ask()
+    evidence = collect(tmp_path, study)
+    assert answer.lines(evidence) == ["  Not trained: staged, width 16."]
+    assert citable.reasons(study, evidence.comparisons[0]) == []
+
+
+def test_seeds_may_differ_by_row(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, DROP_IN, [*NORMAL, 62.1, 62.7, 62.2])
+    study = lab.ask()
+    evidence = collect(tmp_path, study)
+    assert "; 5 to 8 seeds a row. " in answer.lines(evidence)[-1]
+    assert citable.reasons(study, evidence.comparisons[0]) == []
+
+
 # --- citing and stopping --------------------------------------------------------------------------
 
 
@@ -614,6 +781,26 @@ def test_reasons_not_to_cite(tmp_path: Path) -> None:
         "Fewer than 5 seeds: normal (baseline) has 3 and depthwise (drop-in) has 4.",
         "Trained for 40 steps; below 450, a difference may be no more than one of learning speed.",
         "The code held changes that are in no commit.",
+    ]
+
+
+def test_what_is_not_trained_needs_no_steps_and_no_seeds(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, PSNR)
+    lab.compare(
+        lab.row("bicubic", [26.9], steps=0),
+        lab.row("resize", [27.45, 27.41, 27.47, 27.40, 27.43]),
+        lab.row("wide", []),
+    )
+    study = lab.ask()
+    assert citable.reasons(study, collect(tmp_path, study).comparisons[0]) == []
+
+
+def test_many_rows_with_few_seeds_are_counted(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.compare(*(lab.row(f"v{at}", [60.0, 61.0, 62.0][: 2 + at % 2]) for at in range(7)))
+    study = lab.ask()
+    assert citable.reasons(study, collect(tmp_path, study).comparisons[0]) == [
+        "Fewer than 5 seeds: 7 rows have 2 to 3 seeds."
     ]
 
 
@@ -658,8 +845,267 @@ def test_settled(tmp_path: Path, until: float, ours: list[Any], expected: bool) 
     assert (absent == 0) is expected  # seeds that are not needed are not missing
 
 
+@pytest.mark.parametrize(("until", "expected"), [(1.0, False), (2.5, True)])
+def test_settled_is_against_the_reference(tmp_path: Path, until: float, expected: bool) -> None:
+    lab = Lab(tmp_path, settings={"stop": {"until": until, "at_most": 7.0}})
+    wide = [58.0, 60.0, 61.0, 59.0, 57.5]
+    lab.compare(
+        lab.row("normal", [62.0, 62.4, 62.1, 62.3, 62.2, None]),
+        lab.row("other", wide, reference=None),
+        lab.row("narrow", [58.0, 58.2, 58.4, 58.1, 58.3], reference="other"),
+        lab.row("few", [58.0, 58.2, 58.4]),  # may have no more than three
+        lab.row("untrained", []),
+    )
+    half = welch.interval([58.0, 58.2, 58.4, 58.1, 58.3], wide)
+    assert half is not None
+    assert 1.0 < half.half_width < 2.5
+    assert _settled(lab) is expected
+    study = lab.ask()
+    assert stop.settled_comparison(study, collect(tmp_path, study).comparisons[0]) is expected
+
+
+def test_rows_that_never_vary_are_settled(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, [58.0] * 5, [62.0] * 5, stop={"until": 0.1, "at_most": 5.0})
+    assert _settled(lab)
+
+
 def test_a_study_with_a_fixed_number_of_seeds_never_stops_early(tmp_path: Path) -> None:
     assert _settled(two_rows(tmp_path, DROP_IN, NORMAL)) is False
+
+
+# --- latency --------------------------------------------------------------------------------------
+
+
+def timed(
+    runs: Path, rounds: int = 12, **more: Any
+) -> tuple[Lab, "dict[int, np.ndarray[Any, Any]]"]:
+    """Return a lab whose two trained networks were timed, and the times, (rounds, 3) by batch."""
+    rng = np.random.default_rng(11)
+    lab = Lab(runs)
+    rows = [
+        lab.row("normal", [62.0, 61.0], network={"conv": "normal"}),
+        lab.row("depthwise", [58.0, 57.0], network={"conv": "depthwise"}),
+    ]
+    drift = 1 + 0.3 * np.linspace(0, 1, rounds)[:, None]  # the machine gets slower and slower
+    noise = np.exp(rng.normal(0, 0.02, (rounds, 3)))
+    times = {64: np.array([0.05, 0.04, 0.05]) * drift * noise, 1: 1e-3 * drift * noise}
+    lab.compare(*rows, passes=lab.time([row.full_config["network"] for row in rows], times, **more))
+    return lab, times
+
+
+def test_latency_is_compared_within_rounds(tmp_path: Path) -> None:
+    from scipy import stats
+
+    lab, times = timed(tmp_path)
+    comparison = gathered(lab)
+    found = latency.batches(comparison)
+    assert [(batch.size, batch.rounds) for batch in found] == [(1, 12), (64, 12)]
+    for batch in found:
+        seconds = times[batch.size]
+        normal, depthwise = (batch.of(row) for row in comparison.rows)
+        assert normal is not None
+        assert depthwise is not None
+        assert normal.seconds == pytest.approx(np.median(seconds[:, 0]))
+        assert normal.ratio is None
+        assert depthwise.seconds == pytest.approx(np.median(seconds[:, 1]))
+        for ratio, column in ((depthwise.ratio, 1), (batch.control, 2)):
+            logs = np.log(seconds[:, column]) - np.log(seconds[:, 0])
+            expected = stats.ttest_1samp(logs, 0.0).confidence_interval(0.95)
+            assert ratio is not None
+            assert ratio.value == pytest.approx(stats.gmean(seconds[:, column] / seconds[:, 0]))
+            assert (ratio.low, ratio.high) == pytest.approx(tuple(np.exp(expected)), rel=1e-9)
+        assert not batch.unsteady
+    # The drift of 30 % is in both of a round, so it is not in the interval.
+    assert found[1].of(comparison.rows[1]).ratio.high < 0.85  # type: ignore[union-attr]
+
+
+def test_a_copy_that_differs_tells_of_an_unsteady_machine(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    row = lab.row("normal", [62.0])
+    steady = np.full((10, 2), 0.01) * np.linspace(1, 1.001, 20).reshape(10, 2)
+    lab.compare(
+        row,
+        lab.row("other", [61.0], network={"conv": "other"}),
+        passes=lab.time([row.full_config["network"]], {1: steady, 8: steady * [1.0, 1.05]}),
+    )
+    comparison = gathered(lab)
+    one, eight = latency.batches(comparison)
+    assert (one.unsteady, eight.unsteady) == (False, True)
+    assert one.of(comparison.rows[1]) is None  # its network was not timed
+
+
+def test_one_round_has_no_interval(tmp_path: Path) -> None:
+    lab, times = timed(tmp_path, rounds=1)
+    found = latency.batches(gathered(lab))[0]
+    assert (found.control.low, found.control.high) == (None, None)
+    assert found.control.value == pytest.approx(times[1][0, 2] / times[1][0, 0])
+    assert not found.unsteady
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [np.ones((3, 2)), np.ones(3), np.zeros((3, 3)), np.full((3, 3), np.nan), np.ones((0, 3))],
+)
+def test_times_that_cannot_be_are_not_used(tmp_path: Path, seconds: "np.ndarray[Any, Any]") -> None:
+    lab = Lab(tmp_path)
+    rows = [lab.row(name, [60.0], network={"conv": name}) for name in ("normal", "depthwise")]
+    networks = [row.full_config["network"] for row in rows]
+    lab.compare(*rows, passes=lab.time(networks, {1: seconds, 2: np.ones((3, 3))}))
+    assert [batch.size for batch in latency.batches(gathered(lab))] == [2]
+
+
+def test_passes_that_are_not_there_are_named(tmp_path: Path) -> None:
+    lab, _ = timed(tmp_path)
+    study = lab.ask()
+    id = study.comparisons[0].passes["latency"]
+    path = tmp_path / "passes" / id / "record.json"
+    whole = path.read_text(encoding="utf-8")
+    path.write_text("{", encoding="utf-8")
+    evidence = collect(tmp_path, study)
+    assert latency.batches(evidence.comparisons[0]) == ()
+    assert evidence.comparisons[0].lacking == (f"latency: {evidence.damaged[0]}",)
+    assert evidence.damaged[0].startswith(f"passes/{id}: cannot be read")
+    path.write_text(whole.replace('"status": "ok"', '"status": "failed"'), encoding="utf-8")
+    assert collect(tmp_path, study).comparisons[0].lacking == ("latency: no reason given",)
+    records.set_aside(tmp_path, "pass", id)
+    found = collect(tmp_path, study).comparisons[0]
+    assert (found.lacking, found.passes) == (("latency: not measured yet",), {})
+
+
+# --- requirements ---------------------------------------------------------------------------------
+
+
+def layers(**counts: int) -> dict[str, Measurement]:
+    detail = {"depthwise": 0, "dilated": 0, "gap": 1, "read_from": "graph", **counts}
+    made = Measurement(value=9, unit="", title="Layers", direction="none", detail=detail)
+    return {"layers": made}
+
+
+def required(lab: Lab, **bounds: Any) -> requirements.Judged:
+    lab.settings["requirements"] = [{"variant": "assignment", **bounds}]
+    return requirements.judged(collect(lab.runs, lab.ask()))[0]
+
+
+def assignment(runs: Path, values: list[Any], **more: Any) -> Lab:
+    """Return a lab with the variant that the requirements are about."""
+    lab = Lab(runs)
+    facts = layers(depthwise=3)
+    lab.compare(lab.row("normal", NORMAL), lab.row("assignment", values, facts=facts, **more))  # type: ignore[arg-type]
+    return lab
+
+
+def test_requirements_of_structure_are_arithmetic(tmp_path: Path) -> None:
+    lab = assignment(tmp_path, [None], params=12_240, full_params=999_999)
+    found = required(
+        lab,
+        params={"below": 1_000_000, "above": 999_999, "at_least": 999_999, "at_most": 999_998},
+        receptive_field={"above": 44.0, "below": None},
+        uses=["depthwise", "dilated", "gap", "read_from"],
+    )
+    assert [(part.asked, part.found, part.verdict) for part in found.parts] == [
+        ("Parameters < 1,000,000", "999,999", "met"),
+        ("Parameters > 999,999", "999,999", "not met"),
+        ("Parameters ≥ 999,999", "999,999", "met"),
+        ("Parameters ≤ 999,998", "999,999", "not met"),
+        ("Receptive field > 44 px", "76 px", "met"),
+        ("uses depthwise", "3 layers", "met"),
+        ("uses dilated", "0 layers", "not met"),
+        ("uses gap", "1 layer", "met"),
+        ("uses read from", "", "not tested"),
+    ]
+    assert found.verdict == "not met"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([80.0, 81.25, 80.5], ("lowest 80.00 %, mean 80.58 %, 3 seeds", "met", "")),
+        ([79.99, 81.25, 80.5], ("lowest 79.99 %, mean 80.58 %, 3 seeds", "not met", "")),
+        ([81.0], ("81.00 %, 1 seed", "met", "")),
+        ([81.0, 82.0, "diverged"],
+         ("lowest 81.00 %, mean 81.50 %, 2 seeds; 1 seed diverged", "not met", "")),
+        ([81.0, 82.0, "failed"],
+         ("lowest 81.00 %, mean 81.50 %, 2 seeds", "not tested", "2 of 3 seeds have a value")),
+        ([81.0, None], ("81.00 %, 1 seed", "not tested", "1 of 2 seeds have a value")),
+        ([79.0, None], ("79.00 %, 1 seed", "not met", "")),
+        ([None, None], ("", "not tested", "no trial has ended yet")),
+        ([], ("", "not tested", "it is not trained")),
+    ],
+)  # fmt: skip
+def test_requirements_of_training(
+    tmp_path: Path, values: list[Any], expected: tuple[str, str, str]
+) -> None:
+    found = required(assignment(tmp_path, values), accuracy={"at_least": 80})
+    (part,) = found.parts
+    assert (part.found, part.verdict, part.reason) == expected
+    assert part.asked == "Accuracy ≥ 80.00 %" or part.asked == "Accuracy ≥ 80 %"
+    assert found.verdict == {"not tested": "not tested yet"}.get(part.verdict, part.verdict)
+
+
+RECIPE = {"optimizer": "sgd", "lr": 0.1, "epochs": 1, "augment": ["crop", "flip"]}
+
+
+@pytest.mark.parametrize(
+    ("row", "data", "reason"),
+    [
+        ({"full_params": 400_000}, {}, "the network that was trained is not the full one"),
+        (
+            {"trained_as": {"data": {"name": "cifar10", "train_images": 10_000}}},
+            {},
+            "it was trained on a subset, 10,000 images",
+        ),
+        ({}, {"name": "photos", "fallback_reason": "no network"},
+         "the data are photos, in place of cifar10"),
+        ({"trained_as": {"recipe": RECIPE}}, {}, "the recipe is not that of the full profile"),
+        (
+            {"full_params": 400_000, "trained_as": {"recipe": RECIPE}},
+            {},
+            "the network that was trained is not the full one and the recipe is not that of the "
+            "full profile",
+        ),
+    ],
+)  # fmt: skip
+def test_a_requirement_is_not_tested_by_something_else(
+    tmp_path: Path, row: dict[str, Any], data: dict[str, Any], reason: str
+) -> None:
+    lab = Lab(tmp_path)
+    lab.compare(lab.row("normal", NORMAL), lab.row("assignment", [90.0], **row), data=data)  # type: ignore[arg-type]
+    (part,) = required(lab, accuracy={"at_least": 80}).parts
+    assert (part.found, part.verdict, part.reason) == ("90.00 %, 1 seed", "not tested", reason)
+
+
+def test_a_requirement_without_a_row_or_a_record(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path, [58.0], [62.0])
+    found = required(lab, params={"below": 10}, uses=["gap"])
+    assert [part.reason for part in found.parts] == [
+        "no comparison of this study has it as a drop-in"
+    ] * 2
+    lab = assignment(tmp_path / "more", [60.0])
+    invalid = Measurement(value=None, unit="", title="MACs", direction="lower",
+                          detail={"invalid": "the counters differ"})  # fmt: skip
+    lab.compare(lab.row("normal", [1.0]), lab.row("assignment", [1.0], facts={"macs": invalid}))
+    lab.comparisons.pop(0)
+    found = required(lab, macs={"below": 10}, psnr={"above": 3}, uses=["gap"])
+    assert [(part.asked, part.reason) for part in found.parts] == [
+        ("MACs < 10", "invalid: the counters differ"),
+        ("psnr > 3", "its trials did not measure it"),
+        ("uses gap", "its layers were not counted"),
+    ]
+    study = lab.ask()
+    records.set_aside(lab.runs, "fact", study.comparisons[0].rows[1].full_facts)
+    found = requirements.judged(collect(lab.runs, study))[0]
+    assert {part.reason for part in found.parts} == {"network as trained: not computed yet"}
+    assert found.verdict == "not tested yet"
+
+
+def test_seeds_that_precision_made_needless_are_not_asked_for(tmp_path: Path) -> None:
+    values = [82.0, 82.1, 82.05, 82.0, 82.1, None, None]
+    lab = assignment(tmp_path, values)
+    lab.comparisons.clear()
+    lab.settings["stop"] = {"until": 0.5, "at_most": 7.0}
+    lab.compare(lab.row("normal", values), lab.row("assignment", values))
+    (part,) = required(lab, accuracy={"at_least": 80}).parts
+    assert (part.verdict, part.value) == ("met", 82.0)
 
 
 # --- sentences ------------------------------------------------------------------------------------
@@ -749,15 +1195,26 @@ def test_numbers_as_people_read_them() -> None:
     assert spelling.number(-0.04, 1) == "0.0"
     assert spelling.number(-1234.56, 1) == "−1,234.6"
     assert spelling.signed(0.26, 1) == "+0.3"
-    assert [spelling.decimals(m) for m in (0.5, 1.0, 0.05, 20.0, 0.0)] == [1, 1, 2, 1, 1]
+    margins = (0.5, 1.0, 0.05, 20.0, 0.0, 0.1, 0.2, 0.002)
+    assert [spelling.decimals(m) for m in margins] == [1, 1, 2, 1, 1, 2, 2, 4]
     assert spelling.quantity(324_330) == "324,330"
     assert spelling.quantity(46_399_488) == "46.4 M"
     assert spelling.quantity(6_028_500, largest=48_649_500) == "6.03 M"
+    assert spelling.quantity(0, largest=48_649_500) == "0"
+    sizes = (0, 512, 1024, 360_000, 3 * 2**21, 5 * 2**30)
+    assert [spelling.byte_count(size) for size in sizes] == [
+        *("0 B", "512 B", "1.00 KiB", "352 KiB", "6.00 MiB", "5.00 GiB")
+    ]
+    assert spelling.byte_count(2**17, largest=2**21) == "0.125 MiB"
     assert [spelling.fewer_or_more(r) for r in (1 / 8.07, 1.0, 1.0048, 1.95)] == [
         "8.07× fewer",
         "the same",
         "+0.5 %",
         "1.95× as many",
+    ]
+    assert [spelling.fewer_or_more(r, is_count=False) for r in (0.5, 1.5)] == [
+        "2.00× less",
+        "1.50× as much",
     ]
     assert spelling.listed(["a"]) == "a"
     assert spelling.listed(["a", "b", "c"]) == "a, b and c"
@@ -795,6 +1252,24 @@ def test_the_frame_holds_every_number(tmp_path: Path) -> None:
     assert params.seed.isna().all()
     assert str(frame.dtypes["seed"]) == str(frame.dtypes["step"]) == "Int64"
     assert frame.screening.all()
+
+
+def test_the_frame_holds_passes(tmp_path: Path) -> None:
+    lab, times = timed(tmp_path)
+    lab.ask()
+    frame = load(tmp_path)
+    found = frame[frame.metric == "latency"]
+    assert found["at"].tolist() == ["batch=1", "batch=64"] * 2
+    assert found.variant.tolist() == ["normal"] * 2 + ["depthwise"] * 2
+    medians = [np.median(times[size][:, column]) for column in (0, 1) for size in (1, 64)]
+    assert found.value.tolist() == pytest.approx(medians, rel=1e-12)
+    assert set(found.unit) == {"s"}
+    assert set(found.network) == {"full"}
+    assert found.split.isna().all()
+    assert found.seed.isna().all()
+    assert set(found.trial) == {lab.comparisons[0].passes["latency"]}
+    assert frame[frame.metric != "latency"]["at"].isna().all()
+    assert list(frame.columns)[-1] == "at"
 
 
 def test_the_frame_of_one_suite_and_of_all(tmp_path: Path) -> None:

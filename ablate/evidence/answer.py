@@ -140,6 +140,8 @@ def _part(comparison: ComparisonEvidence, contrast: Contrast) -> str:
     if difference is None:
         return f"not known yet {where}, {_progress(contrast.row, reference)}"
     change = f"changes by {with_unit(signed(difference, places), unit)}"
+    if contrast.is_exact:
+        return f"{change} {where}: exact, nothing of either is trained"
     if interval is None:
         seeds = min(len(contrast.row.values), len(reference.values))
         why = "from one seed" if seeds < 2 else "the seeds do not vary"

@@ -46,7 +46,11 @@ def _trials(study: Study, comparison: ComparisonEvidence) -> list[str]:
     lost = [t for t in comparison.trials().values() if t.outcome in ("failed", "invalid")]
     if lost:
         found.append(f"{counted(len(lost), 'trial')} failed or left no result.")
-    few = [row for row in comparison.rows if row.trials and len(row.values) < FEWEST_SEEDS]
+    few = [
+        row
+        for row in comparison.rows
+        if row.trials and len(row.values) < FEWEST_SEEDS and not row.is_fixed
+    ]
     if few:
         found.append(f"Fewer than {FEWEST_SEEDS} seeds: {_few(few)}.")
     # A network without parameters takes no steps: there is nothing to train.

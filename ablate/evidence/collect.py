@@ -58,6 +58,12 @@ class RowEvidence:
         """Whether the row is compared with no other: the baseline, or one beside it."""
         return self.asked.reference is None
 
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether nothing of it is trained, so that every seed gives the same value."""
+        ended = self.having("ok")
+        return len(set(self.values.values())) == 1 and all(t.steps is None for t in ended)
+
     def having(self, *outcomes: Outcome) -> tuple[Trial, ...]:
         """Return the trials with one of these outcomes."""
         return tuple(trial for trial in self.trials if trial.outcome in outcomes)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ablate.evidence import sampling, welch
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
-from ablate.evidence.effects import Effect, effect
+from ablate.evidence.effects import UNKNOWN, Effect, effect, effect_of
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,16 @@ class Contrast:
     mean: float | None  # of the row's values, in the metric's unit
     deviation: float | None  # standard deviation over seeds; None below two
     difference: float | None  # of the means, row - reference
-    interval: welch.Interval | None
-    effect: Effect | None  # None for a reference, and where one of the two is not trained
+    interval: welch.Interval | None  # None with an effect that is known: the difference is exact
+    effect: Effect | None  # None for a reference, and where one of the two has no trials
     test_error: TestError | None
     detectable: float | None  # smallest true difference that these runs would see in 8 of 10 cases
     seeds_to_detect: int | None  # runs a row that would so see a difference of the margin's size
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is nothing to estimate, since nothing of either row is trained."""
+        return self.interval is None and self.effect not in (None, UNKNOWN)
 
 
 def contrasts(comparison: ComparisonEvidence) -> tuple[Contrast, ...]:
@@ -52,26 +57,35 @@ def _contrast(comparison: ComparisonEvidence, row: RowEvidence) -> Contrast:
     if reference is None or not (row.trials and reference.trials):
         return Contrast(row, reference, mean, deviation, None, None, None, None, None, None)
     theirs = list(reference.values.values())
-    interval = welch.interval(ours, theirs)
+    difference = mean - welch.mean(theirs) if mean is not None and theirs else None
+    interval = welch.interval(_runs(row), _runs(reference))
+    mark = effect(interval, measure.margin)
+    if difference is not None and row.is_fixed and reference.is_fixed:
+        mark = effect_of(difference, difference, measure.margin)
     detectable = needed = None
     if interval is not None:
-        other = welch.deviation(theirs)
-        assert deviation is not None  # there is an interval
-        assert other is not None
-        detectable = welch.detectable(deviation, len(ours), other, len(theirs))
-        needed = welch.seeds_to_detect(measure.margin, deviation, other)
+        spreads = [welch.deviation(_runs(side)) or 0.0 for side in (row, reference)]
+        runs = [len(_runs(side)) for side in (row, reference)]
+        detectable = welch.detectable(spreads[0], runs[0], spreads[1], runs[1])
+        needed = welch.seeds_to_detect(measure.margin, *spreads)
     return Contrast(
         row=row,
         reference=reference,
         mean=mean,
         deviation=deviation,
-        difference=mean - welch.mean(theirs) if mean is not None and theirs else None,
+        difference=difference,
         interval=interval,
-        effect=effect(interval, measure.margin),
+        effect=mark,
         test_error=_test_error(comparison, row, reference, interval),
         detectable=detectable,
         seeds_to_detect=needed,
     )
+
+
+def _runs(row: RowEvidence) -> list[float]:
+    """Return a row's values; where nothing is trained, one run is as good as any number."""
+    values = list(row.values.values())
+    return values * 2 if row.is_fixed and len(values) == 1 else values
 
 
 def _test_error(

@@ -33,13 +33,16 @@ def effect(interval: Interval | None, margin: float) -> Effect:
         interval: of the difference; None where there are too few runs for one.
         margin: the smallest difference that matters, not negative, in the metric's unit.
     """
-    if interval is None:
-        return UNKNOWN
-    if interval.low > margin:
+    return UNKNOWN if interval is None else effect_of(interval.low, interval.high, margin)
+
+
+def effect_of(low: float, high: float, margin: float) -> Effect:
+    """Return the mark of a difference that lies between two bounds; of an exact one they agree."""
+    if low > margin:
         return HIGHER
-    if interval.high < -margin:
+    if high < -margin:
         return LOWER
-    if -margin < interval.low and interval.high < margin:
+    if -margin < low and high < margin:
         return SAME
     return UNKNOWN
 

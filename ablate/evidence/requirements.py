@@ -215,12 +215,11 @@ def _measured(row: RowEvidence, metric: str) -> dict[int, Measurement]:
 def _over_seeds(values: list[float], unit: str, places: int | None) -> str:
     if not values:
         return ""
-    lowest, highest, mean = (
-        _spelled(value, unit, places) for value in (min(values), max(values), welch.mean(values))
-    )
+    mean = _spelled(welch.mean(values), unit, places)
     if len(values) == 1:
         return f"{mean}, 1 seed"
-    return f"{lowest} to {highest}, mean {mean}, {counted(len(values), 'seed')}"
+    lowest = _spelled(min(values), unit, places)
+    return f"lowest {lowest}, mean {mean}, {counted(len(values), 'seed')}"
 
 
 def _spelled(value: float, unit: str, places: int | None = None) -> str:

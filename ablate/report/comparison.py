@@ -230,7 +230,8 @@ def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iter
         yield NONE
     else:
         span = contrast.interval
-        interval = bounds(span.low, span.high, places) if span else "[no interval]"
+        none = "[exact]" if contrast.is_exact else "[no interval]"
+        interval = bounds(span.low, span.high, places) if span else none
         yield Cell(f"{signed(contrast.difference, places)} {interval}")
     tone = gain(contrast.effect, measure.direction) or "quiet"
     yield Cell(f"{contrast.effect.symbol} {contrast.effect.words}", tone=tone)

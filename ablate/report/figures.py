@@ -249,7 +249,7 @@ def _numbers(comparison: ComparisonEvidence, contrast: Contrast) -> str:
         return with_unit(number(contrast.mean, places), measure.unit)
     text = f"{contrast.effect.symbol} {signed(contrast.difference, places)}"
     if contrast.interval is None:
-        return f"{text} [no interval]"
+        return f"{text} {'[exact]' if contrast.is_exact else '[no interval]'}"
     return f"{text} {bounds(contrast.interval.low, contrast.interval.high, places)}"
 
 

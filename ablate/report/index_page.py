@@ -134,7 +134,9 @@ def _strongest(evidence: Evidence) -> Found | None:
         (comparison, contrast)
         for comparison in evidence.comparisons
         for contrast in contrasts(comparison)
-        if contrast.effect is not None and contrast.effect.key in ("higher", "lower")
+        if contrast.interval is not None
+        and contrast.effect is not None
+        and contrast.effect.key in ("higher", "lower")
     ]
     return max(beyond, key=lambda found: _in_margins(*found), default=None)
 
@@ -147,7 +149,7 @@ def _in_margins(comparison: ComparisonEvidence, contrast: Contrast) -> float:
 def _strongest_cell(evidence: Evidence, strongest: Found | None) -> Cell:
     if strongest is None:
         rows = [c for comparison in evidence.comparisons for c in contrasts(comparison)]
-        effects = [c.effect for c in rows if c.effect is not None]
+        effects = [c.effect for c in rows if c.effect is not None and not c.is_exact]
         if not effects:
             return Cell("none", tone="quiet")
         if UNKNOWN in effects:
