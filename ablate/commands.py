@@ -211,7 +211,8 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
     todo = f"{len(plan.missing)} trials to run, {cached} there already"
     alone = sum(found.seconds for found in plan.missing_passes)
     if plan.missing_passes:
-        todo += f", then {len(plan.missing_passes)} passes of latency"
+        passes = len(plan.missing_passes)
+        todo += f", then {passes} {'pass' if passes == 1 else 'passes'} of latency"
     if plan.missing or plan.missing_passes:
         side = f", {workers} side by side" if workers > 1 and plan.missing else ""
         todo += f"; ETA {duration(left / workers + alone)} ({duration(left + alone)} of work{side})"

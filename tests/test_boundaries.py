@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{module: {"catalog", "components", *LANGUAGE} for module in LANGUAGE},
     "suite": {
         *("catalog", "components", "records", "study", "environment", *LANGUAGE),
-        *("networks", "data", "tasks", "metrics", "train", "passes"),
+        *("networks", "data", "tasks", "metrics", "train", "passes", "evidence.welch"),
     },
     # who does it
     "execute": set(),

@@ -47,6 +47,7 @@ id: down
 title: How to halve
 question: Pooling or strides?
 seeds: 6
+latency: {batches: [1], rounds: 3}
 plugins: [gate.py]
 """
     + BASE
@@ -448,6 +449,10 @@ def test_a_run_ends_with_results_and_a_complete_report(
     ]
     assert "in place of pooled: accuracy" in finished.out
     assert lab.outcomes("down") == ["ok"] * TRIALS
+    (timed,) = (lab.runs / "passes").iterdir()
+    seconds = np.load(timed / "arrays.npz")["seconds_1"]
+    assert seconds.shape == (3, 3)  # rounds; pooled, strided and pooled again
+    assert (seconds > 0).all()
     assert lab.manifest("down")["failures"] == []
     assert "down/index.html" in lab.page.read_text()
 
@@ -455,17 +460,21 @@ def test_a_run_ends_with_results_and_a_complete_report(
 def test_progress_goes_to_standard_error_line_by_line(finished: Step) -> None:
     wanted, _ = finished.planned()
     lines = [line for line in finished.err.splitlines() if line.startswith("[")]
-    assert len(lines) == wanted
-    width = len(str(wanted))
-    for number, line in enumerate(lines, start=1):
-        ending = r"  ETA \d+ (s|min)" if number < wanted else "  "
+    everything = wanted + 1  # and what is timed when all are trained
+    assert len(lines) == everything
+    width = len(str(everything))
+    for number, line in enumerate(lines[:-1], start=1):
         assert re.fullmatch(
-            rf"\[{number:>{width}}/{wanted}\] ok       halving/(pooled|strided) seed \d"
-            rf"  accuracy \d+\.\d\d %  \d+ s{ending}",
+            rf"\[{number:>{width}}/{everything}\] ok       halving/(pooled|strided) seed \d"
+            r"  accuracy \d+\.\d\d %  \d+ s  ETA \d+ (s|min)",
             line,
         )
+    last = rf"\[{everything}/{everything}\] ok       latency of halving  \d+ s"
+    assert re.fullmatch(last, lines[-1])
     assert re.search(
-        rf"^{wanted} trials to run, .*; ETA \d+ (s|min) \(", finished.err, re.MULTILINE
+        rf"^{wanted} trials to run, .*, then 1 pass of latency; ETA \d+ (s|min) \(",
+        finished.err,
+        re.MULTILINE,
     )
     assert "\x1b" not in finished.err
     assert "\r" not in finished.err

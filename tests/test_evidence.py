@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class Lab:
     def row(
         self,
         variant: str,
-        values: list[float | str | None],
+        values: Sequence[float | str | None],
         *,
         reference: str | None = "",
         match: tuple[str, ...] = ("none",),
@@ -256,7 +257,7 @@ class Lab:
             kind="trial",
             id=id,
             spec=spec,
-            status="ok" if ended else value,  # type: ignore[arg-type]
+            status="ok" if ended else value,
             reason=None if ended else "the loss is not a number",
             metrics=metrics | more if ended else {},
             epochs=epochs,
@@ -300,10 +301,10 @@ def three_rows(runs: Path, **asked: Any) -> Lab:
     """Return a lab with the comparison of the session: drop-in and at equal parameters."""
     lab = Lab(runs, settings=asked)
     lab.compare(
-        lab.row("normal", NORMAL, params=82_010, full_params=324_330),  # type: ignore[arg-type]
+        lab.row("normal", NORMAL, params=82_010, full_params=324_330),
         lab.row(
             "depthwise_separable",
-            DROP_IN,  # type: ignore[arg-type]
+            DROP_IN,
             params=12_240,
             full_params=40_190,
             changes={"network.conv": "depthwise_separable"},
@@ -311,7 +312,7 @@ def three_rows(runs: Path, **asked: Any) -> Lab:
         ),
         lab.row(
             "depthwise_separable",
-            EQUAL,  # type: ignore[arg-type]
+            EQUAL,
             match=("params",),
             params=82_400,
             full_params=325_000,
@@ -631,12 +632,12 @@ def two_references(runs: Path, **asked: Any) -> Lab:
     """Return a lab with a baseline, a second reference that is not trained, and a chain."""
     lab = Lab(runs, PSNR, settings=asked)
     lab.compare(
-        lab.row("transposed", K4, params=12_000),  # type: ignore[arg-type]
-        lab.row("icnr", ICNR, reference="shuffle", params=14_000),  # type: ignore[arg-type]
+        lab.row("transposed", K4, params=12_000),
+        lab.row("icnr", ICNR, reference="shuffle", params=14_000),
         lab.row("bicubic", [26.9] * 3, reference=None, params=0, steps=0),
-        lab.row("shuffle", SHUFFLE, params=14_000),  # type: ignore[arg-type]
+        lab.row("shuffle", SHUFFLE, params=14_000),
         lab.row("nearest", [25.9], reference="bicubic", params=0, steps=0),
-        lab.row("resize", RESIZE, reference="bicubic", params=12_000),  # type: ignore[arg-type]
+        lab.row("resize", RESIZE, reference="bicubic", params=12_000),
         lab.row("wide", [], params=90_000),
         id="upsample",
         title="Which upsampling?",
@@ -654,7 +655,7 @@ def test_rows_follow_upon_what_they_are_compared_with(tmp_path: Path) -> None:
         "bicubic",
         "nearest",
         "resize",
-        "icnr",  # after all that the baseline is the reference of, for it follows upon shuffle
+        "icnr",  # its reference stands above, among what is compared with the baseline
     ]
     references = [found.reference_of(row) for row in found.rows]
     assert [row and row.asked.variant for row in references] == [
@@ -676,7 +677,8 @@ def test_the_reference_of_a_matched_row_is_the_drop_in(tmp_path: Path) -> None:
     found = gathered(lab)
     assert found.reference_of(found.rows[3]) is found.rows[1]
     assert found.rows[1].asked.match == ["none"]
-    assert gathered(three_rows(tmp_path)).against_baseline
+    assert not found.against_baseline
+    assert gathered(three_rows(tmp_path / "other")).against_baseline
 
 
 @pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
@@ -710,7 +712,7 @@ def test_one_run_of_what_is_not_trained_stands_for_all(tmp_path: Path) -> None:
     from scipy import stats
 
     lab = Lab(tmp_path, PSNR)
-    lab.compare(lab.row("bicubic", [26.9], steps=0), lab.row("resize", RESIZE))  # type: ignore[arg-type]
+    lab.compare(lab.row("bicubic", [26.9], steps=0), lab.row("resize", RESIZE))
     found = contrast.contrasts(gathered(lab))[1]
     low, high = stats.ttest_1samp(RESIZE, 26.9).confidence_interval(0.95)
     assert found.interval is not None
@@ -728,15 +730,15 @@ def test_the_answer_names_the_reference(tmp_path: Path) -> None:
         "Resize in place of bicubic: PSNR 0.54 dB higher [0.47, 0.62] (drop-in).",
         "Icnr in place of shuffle: PSNR changes by +0.07 dB [−0.03, 0.17] (drop-in): cannot tell.",
     ]
-    assert "5 seeds a row" not in found[5]
     assert "; 1 to 5 seeds a row. " in found[5]
 
 
 def test_a_row_without_parameters_costs_none(tmp_path: Path) -> None:
     lab = Lab(tmp_path, PSNR)
-    lab.compare(lab.row("resize", RESIZE), lab.row("bicubic", [26.9], params=0, steps=0))  # type: ignore[arg-type]
+    lab.compare(lab.row("resize", RESIZE), lab.row("bicubic", [26.9], params=0, steps=0))
     assert answer.lines(collect(tmp_path, lab.ask()))[0] == (
-        "Bicubic in place of resize: PSNR 0.54 dB lower [−0.62, −0.47] with no parameters (drop-in)."
+        "Bicubic in place of resize: PSNR 0.54 dB lower [−0.62, −0.47] with no parameters "
+        "(drop-in)."
     )
 
 
@@ -990,7 +992,7 @@ def assignment(runs: Path, values: list[Any], **more: Any) -> Lab:
     """Return a lab with the variant that the requirements are about."""
     lab = Lab(runs)
     facts = layers(depthwise=3)
-    lab.compare(lab.row("normal", NORMAL), lab.row("assignment", values, facts=facts, **more))  # type: ignore[arg-type]
+    lab.compare(lab.row("normal", NORMAL), lab.row("assignment", values, facts=facts, **more))
     return lab
 
 
@@ -1038,7 +1040,7 @@ def test_requirements_of_training(
     found = required(assignment(tmp_path, values), accuracy={"at_least": 80})
     (part,) = found.parts
     assert (part.found, part.verdict, part.reason) == expected
-    assert part.asked == "Accuracy ≥ 80.00 %" or part.asked == "Accuracy ≥ 80 %"
+    assert part.asked == "Accuracy ≥ 80 %"
     assert found.verdict == {"not tested": "not tested yet"}.get(part.verdict, part.verdict)
 
 
@@ -1069,7 +1071,7 @@ def test_a_requirement_is_not_tested_by_something_else(
     tmp_path: Path, row: dict[str, Any], data: dict[str, Any], reason: str
 ) -> None:
     lab = Lab(tmp_path)
-    lab.compare(lab.row("normal", NORMAL), lab.row("assignment", [90.0], **row), data=data)  # type: ignore[arg-type]
+    lab.compare(lab.row("normal", NORMAL), lab.row("assignment", [90.0], **row), data=data)
     (part,) = required(lab, accuracy={"at_least": 80}).parts
     assert (part.found, part.verdict, part.reason) == ("90.00 %, 1 seed", "not tested", reason)
 
@@ -1290,6 +1292,7 @@ def test_the_frame_of_nothing_has_the_columns(tmp_path: Path) -> None:
 def test_sentences_need_no_heavy_import() -> None:
     code = (
         "import sys, ablate.evidence.answer, ablate.evidence.stop, ablate.evidence.frame\n"
+        "import ablate.evidence.latency, ablate.evidence.requirements\n"
         "print({'torch', 'pandas', 'scipy', 'matplotlib', 'seaborn'} & sys.modules.keys())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

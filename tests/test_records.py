@@ -539,8 +539,8 @@ REPAIR = "; move it away and run its suite again, which writes it anew and train
         ),
         (b"{}", f"damaged: id: Field required{REPAIR}"),
         (
-            b'{"schema_version": 2}',
-            "written by a newer version of ablate (schema 2, this one reads up to 1); "
+            b'{"schema_version": 3}',
+            "written by a newer version of ablate (schema 3, this one reads up to 2); "
             "update ablate to read it",
         ),
     ],
@@ -554,6 +554,43 @@ def test_a_damaged_study_is_named(tmp_path: Path, content: bytes, message: str) 
     assert str(caught.value) == f"{path}: {message}"
     path.unlink()  # as the message advises
     assert studies.ask(tmp_path, study()) == study()
+
+
+def test_a_study_of_the_first_schema_compared_all_with_the_baseline(tmp_path: Path) -> None:
+    row = {
+        "match": ["none"],
+        "changes": {},
+        "solved": {},
+        "full_solved": {},
+        "residual": None,
+        "full_residual": None,
+        "structure": [],
+        "config": {},
+        "full_config": {},
+        "trials": {"0": "a"},
+        "facts": "f",
+        "full_facts": "f",
+    }
+    measure = {"name": "accuracy", "title": "Accuracy", "unit": "%", "direction": "higher"}
+    data = {"name": "photos", "title": "photos", "digest": "d", "requested": "photos", "sizes": {}}
+    compared = {
+        "id": "down",
+        "title": "Down",
+        "table": "tbl-demo-down",
+        "baseline": "pool",
+        "measure": measure | {"margin": 0.5},
+        "data": data,
+        "rows": [row | {"variant": name} for name in ("pool", "stride", "blur")],
+        "claims": [],
+    }
+    written = study().model_dump(mode="json") | {"schema_version": 1, "comparisons": [compared]}
+    path = studies.folder(tmp_path, study().id) / "study.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(written))
+    found = studies.load(tmp_path, study().id)
+    assert [r.reference for r in found.comparisons[0].rows] == [None, "pool", "pool"]
+    assert found.comparisons[0].passes == {}
+    assert found.schema_version == studies.SCHEMA
 
 
 def test_a_study_that_is_not_there_is_named(tmp_path: Path) -> None:

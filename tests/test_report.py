@@ -16,7 +16,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_evidence import DROP_IN, EQUAL, NORMAL, Lab, three_rows, two_rows
+from test_evidence import (
+    DROP_IN,
+    EQUAL,
+    ICNR,
+    NORMAL,
+    RESIZE,
+    SHUFFLE,
+    Lab,
+    layers,
+    three_rows,
+    two_references,
+    two_rows,
+)
 
 from ablate import records
 from ablate import study as studies
@@ -504,6 +516,256 @@ def test_curves_show_the_best_score_there_is(
     lab.compare(*(lab.row(name, [62.0, 61.0], scores=scores) for name in ("normal", "other")))
     page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
     assert f"Learning curves. {expected}" in page.prose
+
+
+# --- several references ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with two references and a chain, where rows have different numbers of seeds."""
+    root = tmp_path_factory.mktemp("several")
+    render(root / "runs", two_references(root / "runs").ask(), root / "reports")
+    return root / "reports" / "s7"
+
+
+def test_every_row_stands_with_its_reference(several: Path) -> None:
+    page = read(several / "index.html")
+    lines = rows_of(several / "tbl-s7-upsample.csv")
+    assert list(lines[0])[-1] == "reference_variant"
+    assert [(line["variant"], line["reference_variant"]) for line in lines] == [
+        ("transposed", ""),
+        ("shuffle", "transposed"),
+        ("wide", "transposed"),
+        ("bicubic", ""),
+        ("nearest", "bicubic"),
+        ("resize", "bicubic"),
+        ("icnr", "shuffle"),
+    ]
+    assert [line["reference"] for line in lines] == [
+        *("true", "false", "false", "true", "false", "false", "false")
+    ]
+    assert float(lines[5]["difference_db"]) == pytest.approx(np.mean(RESIZE) - 26.9)
+    assert float(lines[6]["difference_db"]) == pytest.approx(np.mean(ICNR) - np.mean(SHUFFLE))
+    assert [(line["n_ok"], line["n_planned"]) for line in lines] == [
+        *(("5", "5"), ("3", "3"), ("0", "0"), ("3", "3"), ("1", "1"), ("3", "3"), ("3", "3"))
+    ]
+    assert (
+        "Difference: from each row's reference, the baseline, transposed, unless the row says "
+        "against what, with its 95 % interval (Welch, over seeds, unpaired, each row for itself). "
+        "Costs (×, %) are against the same. Tinted rows are compared with no other." in page.prose
+    )
+    assert "nearest drop-in against bicubic −1.00 [exact] ▼ lower 1/1" in page.prose
+    assert "wide drop-in not trained – – – –" in page.prose
+    assert "1 to 5 seeds a row" in page.prose
+    # The cost against the reference: shuffle's 14,000, not the baseline's 12,000.
+    assert "icnr drop-in against shuffle" in page.prose
+    assert page.prose.count("1.17× as many") == 2  # parameters and MACs, of shuffle alone
+    tinted = re.findall(r'<tr class="reference">\s*<th scope="row">(\w+)<', page.text)
+    assert tinted == ["transposed", "bicubic"]
+
+
+def test_the_forest_of_several_references(several: Path) -> None:
+    page = read(several / "index.html")
+    assert "PSNR: difference from each row's reference." in page.prose
+    assert "Ticks: the seeds, each against the mean of its row's reference." in page.prose
+    drawing = re.findall(r"<svg.*?</svg>", page.text, re.DOTALL)[0]
+    words = Page(drawing).prose
+    assert "icnr (drop-in) against shuffle: ? +0.07 [−0.03, 0.17], cannot tell, 3 seeds." in words
+    assert "icnr (against shuffle)" in words  # the label that is drawn
+    assert "nearest (against bicubic)" in words
+    assert "transposed (baseline): 27.52 dB, 5 seeds." in words
+    assert "bicubic (reference): 26.90 dB, 3 seeds." in words
+    assert "wide" not in words
+
+
+def test_curves_leave_out_what_is_not_trained(several: Path) -> None:
+    page = read(several / "index.html")
+    assert "dashed: the mean of its row's reference." in page.prose
+    assert (
+        "Without a curve, since nothing of it is trained: bicubic (reference) and nearest "
+        "(drop-in)." in page.prose
+    )
+    assert page.text.count('id="fig-s7-upsample-curves-4-title"') == 1
+    assert 'id="fig-s7-upsample-curves-5-title"' not in page.text
+
+
+def test_a_long_name_keeps_what_it_is_against(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "runs")
+    long, other = "a_long_name" * 5, "another_long_name" * 3
+    lab.compare(
+        lab.row("normal", [62.0, 61.0]),
+        lab.row(other, [60.0, 61.0], reference=None),
+        lab.row(long, [60.0, 62.0], reference=other, match=("params",)),
+        lab.row("short", [60.0, 62.0], reference=other, match=("params",)),
+    )
+    page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
+    labels = re.findall(r"<text[^>]*>([^<]*against[^<]*)</text>", page.text)
+    assert labels == [
+        "a long name… (equal parameters, against an…)",
+        "short (equal parameters, against an…)",
+    ]
+
+
+@pytest.mark.parametrize(("rows", "folded"), [(6, False), (7, True)])
+def test_many_curves_are_folded(tmp_path: Path, rows: int, folded: bool) -> None:
+    lab = Lab(tmp_path / "runs")
+    lab.compare(*(lab.row(f"v{at}", [60.0, 61.0]) for at in range(rows)))
+    page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
+    assert (f"<summary>{rows} learning curves</summary>" in page.text) is folded
+    assert "fig-s7-depthwise-curves" in page.ids
+
+
+def test_a_page_of_facts_alone(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "runs")
+    lab.compare(lab.row("normal", []), lab.row("depthwise", [], params=12_240), claims=[])
+    page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
+    assert sorted(p.name for p in (tmp_path / "reports/s7").glob("*.csv")) == [
+        "curves.csv",
+        "runs.csv",
+        "tbl-s7-depthwise.csv",
+    ]
+    assert "Not trained: staged, width 16." in page.prose
+    assert "8.17× fewer" in page.prose
+    assert "fig-s7-depthwise-forest" not in page.ids
+    index = read(render_index(tmp_path / "runs", tmp_path / "reports"))
+    assert "none" in index.prose
+
+
+# --- costs, other measures, latency, requirements -------------------------------------------------
+
+
+def _number(value: float, title: str, unit: str = "", **detail: Any) -> Measurement:
+    return Measurement(value=value, unit=unit, title=title, direction="lower", detail=detail)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with all that stands beside the metric: facts, measures, latency, requirements."""
+    root = tmp_path_factory.mktemp("measured")
+    lab = Lab(root / "runs", settings={"requirements": [
+        {"variant": "depthwise", "uses": ["depthwise", "dilated"], "params": {"below": 1_000_000},
+         "accuracy": {"at_least": 58.0}},
+        {"variant": "normal", "params": {"at_most": 82_010}},
+    ]})  # fmt: skip
+    variance = {"target": 0.0061, "white_noise": 0.0052}
+    rows = []
+    for name, values, found in (("normal", [62.0, 61.0], (0.05, 0.07)),
+                                ("depthwise", [58.0, 57.0, 57.5], (0.5, 0.9, 0.4))):  # fmt: skip
+        memory = _number(3 * 2**20 if name == "normal" else 4 * 2**20, "Activation memory", "B")
+        facts = {"activation_memory": memory}
+        if name == "depthwise":
+            facts |= {"overlap": _number(0.48, "Overlap unevenness"), **layers(depthwise=3)}
+        rows.append(
+            lab.row(
+                name,
+                values,
+                params=82_010 if name == "normal" else 12_240,
+                facts=facts,
+                network={"conv": name},
+                measured=[
+                    {
+                        "phase_variance": _number(value, "Phase variance", **variance),
+                        "train_seconds": _number(31.5, "Training time", "s"),
+                    }
+                    for value in found
+                ],
+            )
+        )
+    # Exactly twice as slow in every round, which then has no spread.
+    seconds = np.array([[0.001, 0.002, 0.001], [0.003, 0.006, 0.003], [0.002, 0.004, 0.002]])
+    networks = [row.full_config["network"] for row in rows]
+    lab.compare(*rows, passes=lab.time(networks, {1: seconds, 64: 50 * seconds * [1, 1, 1.1]}))
+    render(root / "runs", lab.ask(), root / "reports")
+    return root / "reports" / "s7"
+
+
+def test_activation_memory_stands_among_the_costs(measured: Path) -> None:
+    page = read(measured / "index.html")
+    assert "3.00 MiB" in page.prose
+    assert "4.00 MiB 1.33× as much" in page.prose
+    lines = rows_of(measured / "tbl-s7-depthwise.csv")
+    assert [line["activation_memory_full"] for line in lines] == ["3145728", "4194304"]
+
+
+def test_a_fact_that_does_not_apply_is_left_out(measured: Path) -> None:
+    lines = rows_of(measured / "tbl-s7-depthwise-facts.csv")
+    assert [(line["metric"], line["variant"], line["full"]) for line in lines] == [
+        ("layers", "depthwise", "9"),
+        ("overlap", "depthwise", "0.48"),
+    ]
+
+
+def test_other_measures_have_a_table(measured: Path) -> None:
+    page = read(measured / "index.html")
+    lines = rows_of(measured / "tbl-s7-depthwise-measures.csv")
+    names = ["targets themselves", "white noise, expected", "normal", "depthwise"]
+    assert [line["variant"] for line in lines] == names
+    assert [line["phase_variance_mean"] for line in lines[:2]] == ["0.0061", "0.0052"]
+    assert lines[0]["train_seconds_mean_s"] == ""
+    for line, values in zip(lines[2:], ((0.05, 0.07), (0.5, 0.9, 0.4)), strict=True):
+        assert float(line["phase_variance_mean"]) == pytest.approx(np.mean(values))
+        assert float(line["phase_variance_sd"]) == pytest.approx(np.std(values, ddof=1))
+        assert line["phase_variance_n"] == str(len(values))
+        assert float(line["train_seconds_sd_s"]) == 0
+    assert "targets themselves 0.00610 –" in page.prose
+    assert "normal (baseline) 0.0600 sd 0.014 31.5 sd 0" in page.prose
+    assert "depthwise (drop-in) 0.600 sd 0.26 31.5 sd 0" in page.prose
+    assert "accuracy" not in lines[0]
+
+
+def test_a_classification_has_no_line_of_targets(made: Path) -> None:
+    assert not (made / "reports" / "s7" / "tbl-s7-depthwise-measures.csv").exists()
+
+
+def test_latency_has_a_table(measured: Path) -> None:
+    page = read(measured / "index.html")
+    lines = rows_of(measured / "tbl-s7-depthwise-latency.csv")
+    assert [line["median_batch_1_seconds"] for line in lines] == ["0.002", "0.004"]
+    assert [line["median_batch_64_seconds"] for line in lines] == ["0.1", "0.2"]
+    assert [line["ratio_batch_1"] for line in lines] == ["", "2"]
+    assert (lines[1]["low_batch_1"], lines[1]["high_batch_1"]) == ("2", "2")
+    assert {line["control_batch_1"] for line in lines} == {"1"}
+    assert {line["control_batch_64"] for line in lines} == {"1.1"}
+    assert list(lines[0])[-1] == "reference_variant"
+    assert "depthwise (drop-in) 4 2.00 [2.00, 2.00] 200 2.00 [2.00, 2.00]" in page.prose
+    assert (
+        "Inference by the full network, also where a narrower one was trained: median over rounds "
+        "of the time of a call, and the ratio to that of the baseline, normal, with its 95 % "
+        "interval (t, over rounds). Measured on A CPU, 1 thread, fp32; 3 rounds in turns, in one "
+        "process: how processes differ is not in the intervals. A/A control, a copy of the first "
+        "network to itself: 1.00 [1.00, 1.00] for a batch of 1 and 1.10 [1.10, 1.10] for a batch "
+        "of 64. Not to be believed: the copy differs by more than 2 %, so the machine was not "
+        "steady." in page.prose
+    )
+
+
+def test_a_pass_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "runs")
+    lab.compare(
+        lab.row("normal", [62.0]), lab.row("other", [61.0]), passes={"latency": "0123456789abcdef"}
+    )
+    page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
+    assert "depthwise: no latency: not measured yet" in page.prose
+    assert "tbl-s7-depthwise-latency" not in page.ids
+
+
+def test_requirements_are_judged_part_by_part(measured: Path) -> None:
+    page = read(measured / "index.html")
+    lines = rows_of(measured / "tbl-s7-requirements.csv")
+    assert [(line["metric"], line["bound"], line["limit"], line["verdict"]) for line in lines] == [
+        ("accuracy", "at_least", "58", "not met"),
+        ("params", "below", "1000000", "met"),
+        ("layers", "uses", "depthwise", "met"),
+        ("layers", "uses", "dilated", "not met"),
+        ("params", "at_most", "82010", "met"),
+    ]
+    assert [line["overall"] for line in lines] == ["not met"] * 4 + ["met"]
+    assert "depthwise overall: not met Accuracy ≥ 58 % lowest 57.00 %, mean 57.50 %" in page.prose
+    assert "normal overall: met Parameters ≤ 82,010 82,010 met" in page.prose
+    text = (measured / "tbl-s7-requirements.tex").read_text(encoding="utf-8")
+    assert r"Parameters $\leq$ 82,010" in text
+    assert r"Accuracy $\geq$ 58 \%" in text
 
 
 # --- the index ------------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ def facts(study: Study, comparison: ComparisonEvidence) -> Table | None:
     return Table(
         id=f"{comparison.asked.table}-facts",
         title=f"{end(comparison.asked.title)} Further facts",
-        notes=("Computed from the configurations, without training.", *code_note(study)),
+        notes=("Computed from the configurations, without training.", *_code_note(study)),
         columns=(
             Column("Fact", numeric=False),
             Column("Row", numeric=False),
@@ -361,10 +361,10 @@ def standing(study: Study, comparison: ComparisonEvidence) -> Iterable[str]:
     """Say on what the numbers stand: data, device, commit."""
     title = one_line(comparison.data.title)
     yield f"Trained on {title}, on {study.device} in {study.precision}."
-    yield from code_note(study)
+    yield from _code_note(study)
 
 
-def code_note(study: Study) -> Iterable[str]:
+def _code_note(study: Study) -> Iterable[str]:
     if study.commit:
         yield f"Commit {one_line(study.commit)[:12]}{', with changes' if study.dirty else ''}."
 

@@ -40,6 +40,8 @@ _LATEX = {
     "\N{PLUS-MINUS SIGN}": r"$\pm$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{ALMOST EQUAL TO}": r"$\approx$",
+    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
+    "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
     "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
     "\N{BLACK UP-POINTING TRIANGLE}": r"$\bigtriangleup$",
     "\N{BLACK DOWN-POINTING TRIANGLE}": r"$\bigtriangledown$",

@@ -14,11 +14,13 @@ import torch
 
 from ablate import catalog, environment, metrics, passes, records
 from ablate.data import Dataset
+from ablate.evidence import welch
 from ablate.records import Record
 from ablate.study import ComparisonAsked, Row, Study
 from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
 from ablate.suite.preflight import BuiltRow, Checked
+from ablate.suite.schema import OwnProfile
 from ablate.suite.source import Problem, SuiteError
 from ablate.train import ENGINE, precision, probe
 from ablate.train.trial import assemble, spec_of
@@ -340,13 +342,15 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
                 f"{comparison.id}: {item.refused} are stored with a loss, which its targets would "
                 f"show; it keeps to the suite's own data, {comparison.data.title}"
             )
-    for comparison in study.comparisons:
         fewest = _fewest_steps(comparison)
         if fewest < FEWEST_STEPS:
             notices.append(
                 f"{comparison.id}: {fewest} optimizer steps a trial; below {FEWEST_STEPS} short "
                 "training gives wrong answers, so its trained numbers are screening only"
             )
+        spread = item.comparison.profiles.get(study.profile, OwnProfile()).spread
+        if open_question := _undecidable(comparison, spread or item.comparison.spread):
+            notices.append(open_question)
     counts = {len(row.trials) for comparison in study.comparisons for row in comparison.rows}
     if max(counts) < 5:
         notices.append(f"{max(counts)} seeds: screening only; verdicts need 5 or more")
@@ -357,6 +361,33 @@ def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
     if study.dirty:
         notices.append("the code has uncommitted changes: nothing of this run may be cited")
     return notices
+
+
+def _undecidable(comparison: ComparisonAsked, spread: float | None) -> str | None:
+    """Say what differences these seeds will not show, if the suite knows how much runs vary."""
+    margin = comparison.measure.margin
+    pairs = [
+        (len(row.trials), len(reference.trials))
+        for row in comparison.rows
+        for reference in comparison.rows
+        if row.reference == reference.variant and "none" in reference.match
+    ]
+    if spread is None or margin == 0 or not pairs:
+        return None
+    unit = "points" if comparison.measure.unit == "%" else comparison.measure.unit
+    said = f"{comparison.id}: where runs vary by {spread:g} {unit} (sd)"
+    enough = welch.seeds_to_detect(margin, spread, spread)
+    if min(min(pair) for pair in pairs) < 2:
+        return f"{said}, one seed tells nothing; the margin of {margin:g} takes {enough} seeds"
+    seen = sorted({round(welch.detectable(spread, a, spread, b), 2) for a, b in pairs})
+    if seen[-1] <= margin:
+        return None
+    sizes = f"{seen[0]:g} to {seen[-1]:g}" if len(seen) > 1 else f"{seen[0]:g}"
+    return (
+        f"{said}, these seeds show differences of {sizes} {unit} in 8 of 10 cases: smaller ones "
+        f"stay open, and so does whether two are the same within the margin of {margin:g}, which "
+        f"takes {enough} seeds a row"
+    )
 
 
 def _fewest_steps(comparison: ComparisonAsked) -> int:

@@ -344,6 +344,7 @@ class OwnProfile(BaseModel):
     seeds: OwnSeeds | None = None
     variants: list[Name] | None = None  # only these; None: all
     match: Matches | None = None  # in place of the comparison's
+    spread: PositiveFloat | None = None  # in place of the comparison's
 
     @property
     def difference(self) -> dict[str, Any]:
@@ -363,6 +364,7 @@ class Comparison(Strict):
     against: dict[Name, Name] = {}  # what a variant is compared with in place of the baseline
     metric: str | None = None  # by which it is read; None: the task's primary metric
     margin: float | None = Field(None, ge=0)  # smallest difference that matters; None: the task's
+    spread: PositiveFloat | None = None  # of the metric over seeds (sd), for what a plan foretells
     seeds: OwnSeeds | None = None
     profiles: dict[Name, OwnProfile] = {}  # what a profile changes in this comparison alone
     claims: list[Claim] = []

@@ -22,7 +22,15 @@ def build(dataset: Dataset, label_smoothing: float) -> Task:
     if not dataset.classes:
         raise ValueError(f"{dataset.title} has no classes, so there is nothing to classify")
 
+    outputs = len(dataset.classes)
+
     def loss(output: Tensor, target: Tensor) -> Tensor:
+        if output.shape[1:] != (outputs,):
+            given = tuple(output.shape[1:])
+            raise ValueError(
+                f"the network gives {given} for each image where classification asks for "
+                f"{(outputs,)}"
+            )
         return cross_entropy(output, target, label_smoothing=label_smoothing)
 
     def scores(output: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -34,7 +42,7 @@ def build(dataset: Dataset, label_smoothing: float) -> Task:
     height, width, channels = dataset.train.images.shape[1:]
     return Task(
         input_shape=(channels, height, width),
-        outputs=len(dataset.classes),
+        outputs=outputs,
         examples=lambda images, targets: (images, targets),
         loss=loss,
         scores=scores,

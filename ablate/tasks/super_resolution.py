@@ -65,7 +65,7 @@ def build(dataset: Dataset, label_smoothing: float, *, loss: Literal["l1", "l2"]
         raise ValueError(f"{sides}; super-resolution needs {SMALLEST}x{SMALLEST} or more")
     if dataset.lossy:
         raise ValueError(
-            f"{dataset.title} was stored with a loss (JPEG), so its 8x8 blocks and subsampled "
+            f"{dataset.title} were stored with a loss (JPEG), so their 8x8 blocks and subsampled "
             "colours put a lattice into the very targets of super-resolution; take the data set "
             "'patches', or PNG files that never were JPEG"
         )

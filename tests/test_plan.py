@@ -1,0 +1,214 @@
+"""What a plan foretells, and what it does about data that a task cannot use."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_runs import draw
+from statsmodels.stats.power import TTestIndPower
+from tiny import changed, checked, loaded
+
+from ablate import passes, records
+from ablate.suite import plan as planning
+from ablate.suite.plan import Plan
+from ablate.suite.preflight import check
+from ablate.suite.source import SuiteError
+
+RESOLVE = """\
+id: tiny
+title: A tiny suite
+question: What should double the resolution?
+base:
+  task: super_resolution
+  data: {name: patches, train_patches: 64, test_patches: 32}
+  network: {family: post_upsampling, layers: [4]}
+  recipe: {epochs: 1, batch_size: 8, augment: [flip]}
+seeds: 1
+comparisons:
+  - id: up
+    title: What should double the resolution?
+    baseline: transposed
+    variants: {transposed: {}, nearest: {network.up: resize}}
+"""
+
+
+def planned(text: str, runs: Path = Path("runs"), **request: Any) -> Plan:
+    found = loaded(text, **request)
+    return planning.make(found, check(found), runs, "cpu")
+
+
+# --- what the seeds will not show -----------------------------------------------------------------
+
+
+def foretold(plan: Plan) -> list[str]:
+    return [notice for notice in plan.notices if "where runs vary" in notice]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_plan_says_which_differences_its_seeds_will_show() -> None:
+    text = changed(("seeds: 2", "seeds: 6"), add="    spread: 0.8\n    margin: 0.5\n")
+    (said,) = foretold(planned(text))
+    # The same from another library: the effect that 6 runs a side see in 8 of 10 cases.
+    effect = 0.8 * TTestIndPower().solve_power(nobs1=6, alpha=0.05, power=0.8)
+    runs = TTestIndPower().solve_power(effect_size=0.5 / 0.8, alpha=0.05, power=0.8)
+    assert said == (
+        f"conv: where runs vary by 0.8 points (sd), these seeds show differences of {effect:.2f} "
+        "points in 8 of 10 cases: smaller ones stay open, and so does whether two are the same "
+        f"within the margin of 0.5, which takes {math.ceil(runs)} seeds a row"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_a_profile_has_a_spread_of_its_own() -> None:
+    text = changed(add="    spread: 0.8\n    profiles: {p: {spread: 2}}\nprofiles: {p: {}}\n")
+    assert "vary by 0.8 points" in foretold(planned(text))[0]
+    assert "vary by 2 points" in foretold(planned(text, profile="p"))[0]
+
+
+@pytest.mark.usefixtures("here")
+def test_one_seed_tells_nothing() -> None:
+    text = changed(("seeds: 2", "seeds: {each: 1, baseline: 9}"), add="    spread: 0.8\n")
+    (said,) = foretold(planned(text))
+    assert said == (
+        "conv: where runs vary by 0.8 points (sd), one seed tells nothing; "
+        "the margin of 0.5 takes 42 seeds"
+    )
+
+
+@pytest.mark.parametrize("add", ["", "    spread: 0.01\n", "    spread: 0.8\n    margin: 0\n"])
+@pytest.mark.usefixtures("here")
+def test_nothing_is_foretold_without_need(add: str) -> None:
+    assert foretold(planned(changed(("seeds: 2", "seeds: 5"), add=add))) == []
+
+
+@pytest.mark.usefixtures("here")
+def test_a_plan_says_how_many_seeds_its_rows_have() -> None:
+    few = "seeds: screening only; verdicts need 5 or more"
+    assert f"2 {few}" in planned(changed()).notices
+    shared = planned(changed(("seeds: 2", "seeds: {each: 2, baseline: 5}")))
+    assert "2 to 5 seeds a row: rows with fewer than 5 are screening only" in shared.notices
+
+
+# --- latency --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("here")
+def test_latency_is_measured_where_a_suite_asks_for_it() -> None:
+    assert planned(changed()).passes == []
+    text = changed(add="latency: {batches: [1, 2], rounds: 4}\n")
+    plan = planned(text)
+    (timed,) = plan.missing_passes
+    assert timed.name == "latency of conv"
+    assert plan.study.comparisons[0].passes == {"latency": timed.id}
+    spec = timed.job["spec"]
+    assert records.identity(spec) == timed.id
+    assert (spec["batches"], spec["rounds"], spec["outputs"]) == ([1, 2], 4, 2)
+    rows = plan.study.comparisons[0].rows
+    assert spec["networks"] == [row.full_config["network"] for row in rows]
+    assert timed.seconds == passes.expected_seconds(spec) > 0
+
+
+@pytest.mark.usefixtures("here")
+def test_latency_is_that_of_the_full_network() -> None:
+    text = changed(add="latency: {}\nprofiles: {p: {network.width: 2}}\n")
+    (timed,) = planned(text, profile="p").passes
+    assert [net["width"] for net in timed.job["spec"]["networks"]] == [None, None]
+    assert timed.job["spec"]["batches"] == [1, 64]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_profile_has_a_latency_of_its_own() -> None:
+    text = changed(add="latency: {}\nprofiles: {p: {latency: {batches: [3], rounds: 5}}}\n")
+    (timed,) = planned(text, profile="p").passes
+    assert (timed.job["spec"]["batches"], timed.job["spec"]["rounds"]) == ([3], 5)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_pass_that_is_there_is_not_measured_again() -> None:
+    text = changed(add="latency: {batches: [1], rounds: 3}\n")
+    (timed,) = planned(text).missing_passes
+    *_, last = passes.run(timed.job)
+    assert last["status"] == "ok"
+    again = planned(text)
+    assert [(found.id, found.done) for found in again.passes] == [(timed.id, True)]
+    assert again.missing_passes == []
+
+
+# --- images that were stored with a loss ----------------------------------------------------------
+
+
+@pytest.fixture
+def jpegs(here: Path) -> Path:
+    """A folder of JPEG images."""
+    from PIL import Image
+
+    folder = draw(here / "jpegs", train=12, test=6)
+    for path in sorted(folder.rglob("*.png")):
+        with Image.open(path) as image:
+            image.resize((32, 32)).save(path.with_suffix(".jpg"))
+        path.unlink()
+    return folder
+
+
+def test_targets_are_never_taken_from_lossy_images(jpegs: Path) -> None:
+    plan = planned(RESOLVE, data=f"folder:{jpegs}")
+    used = plan.study.comparisons[0].data
+    assert used.name == "patches"
+    assert {trial.job["data"]["name"] for trial in plan.trials} == {"patches"}
+    assert (
+        "up: images of jpegs (folder) are stored with a loss, which its targets would show; "
+        f"it keeps to the suite's own data, {used.title}"
+    ) in plan.notices
+
+
+def test_targets_may_be_taken_from_other_images(here: Path) -> None:
+    folder = draw(here / "pngs", train=12, test=6)
+    from PIL import Image
+
+    for path in sorted(folder.rglob("*.png")):
+        with Image.open(path) as image:
+            image.resize((32, 32)).save(path)
+    plan = planned(RESOLVE, data=f"folder:{folder}")
+    assert plan.study.comparisons[0].data.name == "folder"
+
+
+def test_what_a_suite_names_itself_is_refused_where_it_is_lossy(jpegs: Path) -> None:
+    text = RESOLVE.replace(
+        "name: patches, train_patches: 64, test_patches: 32", "name: folder, path: jpegs"
+    )
+    with pytest.raises(SuiteError) as caught:
+        checked(text)
+    assert [problem.message for problem in caught.value.problems] == [
+        "up/transposed: images of jpegs (folder) were stored with a loss (JPEG), so their 8x8 "
+        "blocks and subsampled colours put a lattice into the very targets of super-resolution; take the "
+        "data set 'patches', or PNG files that never were JPEG"
+    ]
+
+
+# --- networks that are none for the task ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            RESOLVE.replace(
+                "nearest: {network.up: resize}",
+                "staged: {network: {family: staged, stages: [[4], [4]]}}",
+            ),
+            "up/staged: the network is none for this task: the network gives (1,) for each image "
+            "where super-resolution asks for (1, 32, 32)",
+        ),
+        (
+            changed(("network.conv: dilated", "network: {family: post_upsampling, layers: [4]}")),
+            "conv/dilated: the network is none for this task: the network gives (2, 64, 64) for "
+            "each image where classification asks for (2,)",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_network_must_put_out_what_the_task_asks_for(text: str, said: str) -> None:
+    with pytest.raises(SuiteError) as caught:
+        checked(text)
+    assert [problem.message for problem in caught.value.problems] == [said]
