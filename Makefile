@@ -1,6 +1,6 @@
 # Thin targets over one program; `ablate --help` says more. Variables of suite, plan and config:
-#   SUITE=s7  PROFILE=smoke|quick|full  DATA=cifar10|photos|folder:PATH  DEVICE=cpu|cuda|mps
-#   SEEDS=5|0,3,7|0-4  ARGS="recipe.epochs=2 --jobs 2 …"
+#   SUITE=s7  PROFILE=smoke|quick|full  DATA=cifar10|photos|patches|folder:PATH
+#   DEVICE=cpu|cuda|mps  SEEDS=5|0,3,7|0-4  ARGS="recipe.epochs=2 --jobs 2 …"
 # Environment: VENV=.venv is made on first use; VENV=system uses the running one (Colab, conda).
 #   PYTHON=python3.12 chooses the interpreter.
 

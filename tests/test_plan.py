@@ -181,8 +181,8 @@ def test_what_a_suite_names_itself_is_refused_where_it_is_lossy(jpegs: Path) -> 
         checked(text)
     assert [problem.message for problem in caught.value.problems] == [
         "up/transposed: images of jpegs (folder) were stored with a loss (JPEG), so their 8x8 "
-        "blocks and subsampled colours put a lattice into the very targets of super-resolution; take the "
-        "data set 'patches', or PNG files that never were JPEG"
+        "blocks and subsampled colours put a lattice into the very targets of "
+        "super-resolution; take the data set 'patches', or PNG files that never were JPEG"
     ]
 
 

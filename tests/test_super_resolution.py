@@ -378,8 +378,8 @@ def test_small_images_are_refused_and_the_smallest_that_are_not_have_all_scores(
 
 LOSSY = (
     "{} were stored with a loss (JPEG), so their 8x8 blocks and subsampled colours put a lattice "
-    "into the very targets of super-resolution; take the data set 'patches', or PNG files that never "
-    "were JPEG"
+    "into the very targets of super-resolution; take the data set 'patches', or PNG files that "
+    "never were JPEG"
 )
 
 

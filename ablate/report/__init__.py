@@ -9,6 +9,7 @@
     claims.py      the tables of claims and requirements
     tables.py      one definition of a table → HTML, CSV, Markdown, LaTeX
     figures.py     the figures, in colours for the page and for notes
+    pictures.py    what networks make of test images, and the spectra of their errors
     inline_svg.py  a figure's SVG made fit to stand in a page
     cite.py        ready text to link, include and cite a table or figure
     templates/     what the pages look like

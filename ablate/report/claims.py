@@ -124,6 +124,10 @@ def _terms(claim: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return one_line(", ".join(f"{key} {_plain(of)}" for key, of in sorted(value.items())))
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, list):
         return one_line(", ".join(map(str, value)))
     return one_line(value if isinstance(value, str) else json.dumps(value, sort_keys=True))

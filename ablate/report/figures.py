@@ -108,9 +108,9 @@ def forest(comparison: ComparisonEvidence) -> Figure:
             return _forest(comparison, rows, palette)
 
         description = " ".join(_forest_in_words(comparison, contrast) for contrast in rows)
-        svg = _svg(draw, id)
+        svg = for_page(draw, id)
         pictures = (inline(svg, id, end(title), description, ON_PAGE),)
-        files = _files(draw, id)
+        files = for_files(draw, id)
     return Figure(
         id=id,
         title=title,
@@ -148,19 +148,19 @@ def curves(comparison: ComparisonEvidence) -> Figure:
         for at, row in enumerate(rows):
 
             def draw_panel(palette: Palette, row: RowEvidence = row) -> "Drawing":
-                drawing = _drawing(3.4, 2.5)
+                drawing = empty_drawing(3.4, 2.5)
                 _panel(drawing.subplots(), comparison, row, score, label, palette, limits)
                 return drawing
 
             prefix = f"{id}-{at + 1}"
-            heading = f"Learning curve of {_short(row)}."
+            heading = f"Learning curve of {short_name(row)}."
             words = _curve_in_words(row, score, unit)
-            pictures.append(inline(_svg(draw_panel, prefix), prefix, heading, words, ON_PAGE))
+            pictures.append(inline(for_page(draw_panel, prefix), prefix, heading, words, ON_PAGE))
 
         def draw_all(palette: Palette) -> "Drawing":
             across = min(3, len(rows))
             down = -(-len(rows) // across)
-            drawing = _drawing(3.0 * across, 2.4 * down)
+            drawing = empty_drawing(3.0 * across, 2.4 * down)
             grid = drawing.subplots(down, across, squeeze=False)
             for place, row in zip(grid.flat, rows, strict=False):
                 _panel(place, comparison, row, score, label, palette, limits)
@@ -168,7 +168,7 @@ def curves(comparison: ComparisonEvidence) -> Figure:
                 place.set_axis_off()
             return drawing
 
-        files = _files(draw_all, id)
+        files = for_files(draw_all, id)
     return Figure(
         id=id,
         title=f"Learning curves. {shown}",
@@ -189,7 +189,7 @@ def _forest(
     import seaborn
 
     measure = comparison.measure
-    drawing = _drawing(5.6, 0.62 * len(rows) + 0.75)
+    drawing = empty_drawing(5.6, 0.62 * len(rows) + 0.75)
     ax = drawing.subplots()
     margin = measure.margin
     for at, contrast in enumerate(rows):
@@ -267,7 +267,7 @@ def _label(comparison: ComparisonEvidence, row: RowEvidence) -> str:
     """Return a row's name and, where it is not the baseline, what it is compared with."""
     other = against(row.asked, comparison.asked.baseline)
     if not other:
-        return _short(row)
+        return short_name(row)
     # That it is a drop-in goes without saying here: the line is short.
     equal = [] if row.asked.match == ["none"] else [match_name(row.asked)]
     said = _cut(", ".join([*equal, other]), 2 * LONGEST // 3)
@@ -377,7 +377,7 @@ def _panel(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
-    ax.set_title(_short(row), loc="left", fontsize="medium", weight="bold")
+    ax.set_title(short_name(row), loc="left", fontsize="medium", weight="bold")
     seaborn.despine(ax=ax)
 
 
@@ -395,7 +395,7 @@ def _curve_in_words(row: RowEvidence, score: str, unit: str) -> str:
 # --- drawing --------------------------------------------------------------------------------------
 
 
-def _short(row: RowEvidence) -> str:
+def short_name(row: RowEvidence) -> str:
     return _cut(row_name(row.asked, row.is_baseline), LONGEST)
 
 
@@ -403,20 +403,20 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _drawing(width: float, height: float) -> "Drawing":
+def empty_drawing(width: float, height: float) -> "Drawing":
     """Return an empty drawing of a size in inches."""
     from matplotlib.figure import Figure as Drawing
 
     return Drawing(figsize=(width, height), layout="constrained")
 
 
-def _svg(draw: Callable[[Palette], "Drawing"], id: str) -> bytes:
+def for_page(draw: Callable[[Palette], "Drawing"], id: str) -> bytes:
     """Return the picture for the page: text as text, sentinel colours."""
     with _style(SENTINEL, id, "none"):
         return _saved(draw(SENTINEL), "svg", transparent=True)
 
 
-def _files(draw: Callable[[Palette], "Drawing"], id: str) -> dict[str, bytes]:
+def for_files(draw: Callable[[Palette], "Drawing"], id: str) -> dict[str, bytes]:
     """Return the picture for elsewhere: text as paths, light colours on white."""
     with _style(LIGHT, id, "path"):
         drawing = draw(LIGHT)

@@ -18,7 +18,15 @@ from markupsafe import Markup
 
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence, Trial
 from ablate.evidence.spelling import between, counted, listed, number, one_line, row_name
-from ablate.report.figures import ON_PAGE, Figure, Palette, _drawing, _files, _short, _svg
+from ablate.report.figures import (
+    ON_PAGE,
+    Figure,
+    Palette,
+    empty_drawing,
+    for_files,
+    for_page,
+    short_name,
+)
 from ablate.report.inline_svg import inline
 
 if TYPE_CHECKING:
@@ -113,7 +121,7 @@ def pictures(comparison: ComparisonEvidence) -> Figure | None:
             return _sheet([column], size, lines, palette)
 
         prefix = f"{id}-{at + 1}"
-        svg = inline(_svg(draw_one, prefix), prefix, column.heading, column.words, ON_PAGE)
+        svg = inline(for_page(draw_one, prefix), prefix, column.heading, column.words, ON_PAGE)
         # In its natural size, in which the sides of its pixels are whole.
         panels.append(Markup('<div style="width:{}px;max-width:100%">{}</div>').format(PANEL, svg))
 
@@ -126,7 +134,7 @@ def pictures(comparison: ComparisonEvidence) -> Figure | None:
         notes=tuple(_picture_notes(comparison, shown, scale)),
         table=f"{comparison.asked.table}-runs",
         pictures=tuple(panels),
-        files=_files(draw_all, id),
+        files=for_files(draw_all, id),
     )
 
 
@@ -141,8 +149,8 @@ def spectra(comparison: ComparisonEvidence) -> Figure | None:
     for row, trials in shown:
         each = np.stack([_arrays(trial)[RESIDUAL] for trial in trials])
         power: Array = each.mean(axis=0, dtype=np.float64)
-        heading = f"Power spectrum of the residual of {_short(row)}."
-        panels.append(Spectrum(_short(row), heading, tuple(t.seed for t in trials), power))
+        heading = f"Power spectrum of the residual of {short_name(row)}."
+        panels.append(Spectrum(short_name(row), heading, tuple(t.seed for t in trials), power))
     zero = float(panels[0].elsewhere.mean()) or 1.0  # the power of 0 dB
     limits = _limits(panels, zero)
     lines = max(len(_wrapped(panel.name, LETTERS_OF_PANEL)) for panel in panels)
@@ -151,18 +159,18 @@ def spectra(comparison: ComparisonEvidence) -> Figure | None:
     for at, panel in enumerate(panels):
 
         def draw_one(palette: Palette, panel: Spectrum = panel) -> "Drawing":
-            drawing = _drawing(3.4, 3.05)
+            drawing = empty_drawing(3.4, 3.05)
             _panel(drawing.subplots(), panel, zero, limits, lines, palette)
             return drawing
 
         prefix = f"{id}-{at + 1}"
         words = _spectrum_in_words(panel, zero)
-        drawn.append(inline(_svg(draw_one, prefix), prefix, panel.heading, words, ON_PAGE))
+        drawn.append(inline(for_page(draw_one, prefix), prefix, panel.heading, words, ON_PAGE))
 
     def draw_all(palette: Palette) -> "Drawing":
         across = min(3, len(panels))
         down = -(-len(panels) // across)
-        drawing = _drawing(3.0 * across, 2.7 * down)
+        drawing = empty_drawing(3.0 * across, 2.7 * down)
         grid = list(drawing.subplots(down, across, squeeze=False).flat)
         for ax, panel in zip(grid, panels, strict=False):
             _panel(ax, panel, zero, limits, lines, palette)
@@ -176,7 +184,7 @@ def spectra(comparison: ComparisonEvidence) -> Figure | None:
         notes=tuple(_spectrum_notes(comparison, shown, panels[0])),
         table=comparison.asked.table,
         pictures=tuple(drawn),
-        files=_files(draw_all, id),
+        files=for_files(draw_all, id),
     )
 
 
@@ -239,8 +247,8 @@ def _of_row(row: RowEvidence, trial: Trial, scale: int) -> Column:
             before = (_part(kept[BEFORE][0], scale, scale), f"image 1: {ratio}")
             words += f" Before training: {ratio} for image 1."
     return Column(
-        name=_short(row),
-        heading=f"Pictures by {_short(row)}.",
+        name=short_name(row),
+        heading=f"Pictures by {short_name(row)}.",
         words=words,
         above=above,
         pictures=tuple(_part(image, scale, scale) for image in after),

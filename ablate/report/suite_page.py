@@ -22,7 +22,7 @@ from ablate.evidence.spelling import (
     one_line,
     row_name,
 )
-from ablate.report import cite, claims, comparison, figures, latency, measures
+from ablate.report import cite, claims, comparison, figures, latency, measures, pictures
 from ablate.report.cite import Snippet
 from ablate.report.figures import Figure
 from ablate.report.tables import Table
@@ -55,6 +55,8 @@ class Section:
     claims: Table | None
     forest: Figure | None
     curves: Figure | None
+    pictures: Figure | None  # None for a task that keeps none, as are the spectra
+    spectra: Figure | None
     changes: tuple[Change, ...]
     population: str | None  # the sentence on other images than the test images
     configs: tuple[tuple[str, str], ...]  # row and its configuration as YAML
@@ -73,7 +75,8 @@ class Section:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        return tuple(figure for figure in (self.forest, self.curves) if figure is not None)
+        found = (self.forest, self.pictures, self.spectra, self.curves)
+        return tuple(figure for figure in found if figure is not None)
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,8 @@ def _numbered(
             facts=numbered(section.facts),
             claims=numbered(section.claims),
             forest=numbered(section.forest),
+            pictures=numbered(section.pictures),
+            spectra=numbered(section.spectra),
             curves=numbered(section.curves),
         )
         for section in sections
@@ -228,6 +233,8 @@ def _section(study: Study, answer: Answer) -> Section:
         claims=claims.claims(study, found),
         forest=figures.forest(found) if is_trained else None,
         curves=figures.curves(found) if is_trained else None,
+        pictures=pictures.pictures(found),
+        spectra=pictures.spectra(found),
         changes=tuple(_change(row) for row in found.rows),
         population=_population(found),
         configs=tuple(_configs(found)),
@@ -279,7 +286,8 @@ def _warnings(sections: tuple[Section, ...]) -> Iterable[str]:
         for reason in section.answer.reasons:
             where.setdefault(reason, []).append(one_line(section.comparison.asked.title))
     for reason, titles in where.items():
-        yield reason if len(titles) == len(sections) else f"{listed(titles)}: {reason}"
+        # A title may be a question, which no colon can follow.
+        yield reason if len(titles) == len(sections) else f"{reason} ({listed(titles)})"
 
 
 def _failures(evidence: Evidence) -> Iterable[str]:
