@@ -47,7 +47,7 @@ id: down
 title: How to halve
 question: Pooling or strides?
 seeds: 6
-latency: {batches: [1], rounds: 3}
+latency: {{batches: [1], rounds: 3}}
 plugins: [gate.py]
 """
     + BASE
@@ -729,14 +729,16 @@ def test_pages_are_made_between_rounds_of_seeds(
             tmp_path,
             "inline",
             1,
-            lambda trial, event: events.append(str(trial.seed)) if _ends(event) else None,
+            lambda item, event: events.append(item.name.split()[-1]) if _ends(event) else None,
             lambda: events.append("page"),
         )
         return events
 
-    assert rounds("0,1,2", 0) == ["0", "0", "page", "1", "1", "page", "2", "2"]
-    assert rounds("3,4", 60) == ["3", "3", "4", "4"]
-    assert rounds("0-4", 0) == []
+    timed = "halving"  # what takes the time comes when all is trained
+    assert rounds("0,1,2", 0) == ["0", "0", "page", "1", "1", "page", "2", "2", timed]
+    # A page stands for a multiple of the time that it took, so the second one is still to come.
+    assert rounds("3,4,5", 1e9) == ["3", "3", "page", "4", "4", "5", "5"]
+    assert rounds("0-5", 0) == []
 
 
 def _ends(event: Event) -> bool:

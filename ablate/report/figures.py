@@ -396,6 +396,7 @@ def _curve_in_words(row: RowEvidence, score: str, unit: str) -> str:
 
 
 def short_name(row: RowEvidence) -> str:
+    """Return a row's name, cut to what a label has room for."""
     return _cut(row_name(row.asked, row.is_baseline), LONGEST)
 
 
