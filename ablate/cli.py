@@ -56,7 +56,7 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--data",
-            help="Another data set: cifar10, photos, patches, folder:PATH. There is no fallback for it.",
+            help="Another data set: cifar10, photos, patches, folder:PATH. It has no fallback.",
         ),
         click.option("--seeds", help="How many (5), which ones (0,3,7) or from-to (0-4)."),
         click.option(
