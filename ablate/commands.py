@@ -202,7 +202,7 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
         for row in comparison.rows[1:]:
             if row.structure:
                 lines = "; ".join(row.structure)
-                out.print(f"  {_name(row)}: {lines}", markup=False)
+                out.print(f"  {_name(row, comparison.baseline)}: {lines}", markup=False)
     out.print()
     for notice in plan.notices:
         out.print(f"note: {notice}", markup=False)
@@ -234,7 +234,7 @@ def _table(plan: planning.Plan, comparison: str) -> Iterator[list[str]]:
             small = f"{_fact(trained, 'params')} / {_fact(trained, 'macs')} MACs"
         yield [
             row.variant,
-            ", ".join(row.match) if row is not asked.rows[0] else "baseline",
+            _match(row, asked),
             f"{done}/{total} done",
             _fact(full, "params"),
             _fact(full, "macs"),
@@ -249,13 +249,20 @@ def _fact(record: Record, name: str) -> str:
     return "invalid" if value is None else f"{value:,}"
 
 
-def _name(row: study.Row) -> str:
+def _match(row: study.Row, asked: study.ComparisonAsked) -> str:
+    if row.reference is None:
+        return "baseline" if row is asked.rows[0] else "reference"
+    return ", ".join(row.match)
+
+
+def _name(row: study.Row, baseline: str) -> str:
     solved = ", ".join(
         f"{key} {value:g} (full: {row.full_solved[key]:g}; off by {row.residual:+.1%})"
         for key, value in row.solved.items()
     )
     budget = f" at equal {', '.join(row.match)}" if row.solved else ""
-    return f"{row.variant}{budget}" + (f", solved {solved}" if solved else "")
+    against = f" against {row.reference}" if row.reference not in (None, baseline) else ""
+    return f"{row.variant}{against}{budget}" + (f", solved {solved}" if solved else "")
 
 
 def _plan_json(plan: planning.Plan, workers: int) -> dict[str, Any]:

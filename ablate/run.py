@@ -3,7 +3,7 @@
 What is timed comes last, when nothing trains beside it.
 
 The report is rendered when all trials of a comparison's seed are in, so the first results stand on
-a page long before the last trial; no more than a twelfth of the time goes into pages.
+a page long before the last trial; no more than a twentieth of the time goes into pages.
 """
 
 import errno
@@ -22,7 +22,7 @@ from ablate.suite.plan import PassPlan, Plan, TrialPlan
 
 WORK = "ablate.train.trial:run"
 PASS = "ablate.passes:run"
-PAGE_AGE = 12  # a page stands so many times as long as it took to make, before it is renewed
+PAGE_AGE = 20  # a page stands so many times as long as it took to make, before it is renewed
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from ablate import catalog, components, networks
 from ablate.blocks import Unfit
@@ -376,6 +377,38 @@ def crossed(inputs: int, outputs: int, kernel: int = 3) -> int:
 
 def grouped(inputs: int, outputs: int, groups: int, kernel: int = 3, pointwise: int = 0) -> int:
     return kernel**2 * inputs * outputs // groups + pointwise * outputs**2
+
+
+def weights_used(block: nn.Module) -> int:
+    """MACs by the textbook's formula: every weight once at every place where its kernel stands.
+
+    A kernel stands at every output pixel, that of a transposed convolution at every input pixel.
+    """
+    total = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.ConvTranspose2d):
+            total += module.weight.numel() * inputs[0].shape[-2:].numel()
+        elif isinstance(module, nn.Conv2d):
+            total += module.weight.numel() * output.shape[-2:].numel()
+        elif isinstance(module, nn.Linear):
+            total += module.weight.numel()
+
+    for module in block.modules():
+        module.register_forward_hook(count)
+    block.eval()(images((9, 6))[:1])
+    return total
+
+
+@samples_of(*ROLES)
+def test_the_macs_of_every_block_are_those_of_the_textbook(
+    role: str, component: dict[str, Any]
+) -> None:
+    measured = macs.measure(build(role, component), (6, 9, 6))
+    assert measured.value == weights_used(build(role, component))
+    layers = build(role, component).modules()
+    assert (measured.value > 0) == any(isinstance(m, _ConvNd | nn.Linear) for m in layers)
 
 
 # Each with its weights, and the channels that are normalised within it.

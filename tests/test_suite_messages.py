@@ -704,6 +704,16 @@ CASES = {
              |       ^
         """,
     ),
+    "no-op by configuration (of what it is compared with)": Case(
+        changed(
+            add="      same: {network.conv: {kind: dilated, dilation: 2}}\n    against: {same: dilated}\n"
+        ),
+        """
+        tiny.yaml:17:7: variant 'same' changes nothing: its configuration equals that of 'dilated'; let it differ, or leave it out
+          17 |       same: {network.conv: {kind: dilated, dilation: 2}}
+             |       ^
+        """,
+    ),
     "no-op by network": Case(
         changed(
             (

@@ -192,6 +192,17 @@ def _place_of(
     return loaded.source.position(trace(loaded.source, origin, loc)[0])
 
 
+@dataclass(frozen=True)
+class _Built:
+    """A variant with its networks, as trained and full."""
+
+    variant: Variant
+    trained: nn.Module
+    full: nn.Module
+    task: Task
+    shape: Shape
+
+
 def _build(
     loaded: Loaded,
     comparison: Comparison,
@@ -199,9 +210,8 @@ def _build(
     data: dict[str, Opened],
     found: list[Problem],
 ) -> Checked | None:
-    built = {}
+    built: dict[str, _Built] = {}
     complaints: set[str] = set()
-    at = (*loaded.places[comparison.id], "variants")
     for variant in variants:
         dataset = data[variant.name].dataset
         draft = variant.trained
@@ -210,57 +220,72 @@ def _build(
             full, draft = trained, variant.full
             if draft.values != variant.trained.values:
                 full, _, _ = _network(draft.values, dataset)
-            built[variant.name] = (trained, full, task, shape)
+            built[variant.name] = _Built(variant, trained, full, task, shape)
         except _Unbuildable as error:
             if str(error) not in complaints:  # what is wrong with the base is said once
                 place = _culprit(loaded, draft, dataset)
                 found.append(Problem(place, f"{comparison.id}/{variant.name}: {error}"))
             complaints.add(str(error))
-    baseline = variants[0]
-    if baseline.name not in built:
+    if comparison.baseline not in built:
         return None
-    base_net, base_full, task, shape = built[baseline.name]
-    result = Checked(comparison, data[baseline.name], shape, task.outputs)
-    result.rows.append(_row(baseline, Match(kind="none"), None, result, result.opened))
-    by_name = {variant.name: variant for variant in variants}
-    for variant in variants[1:]:
-        if variant.name not in built:
-            continue
-        place = loaded.source.position((*at, variant.name), key=True)
-        network, full, own_task, _ = built[variant.name]
-        same = _no_change(baseline, variant, base_net, network, task, own_task)
+    baseline = built[comparison.baseline]
+    opened = data[comparison.baseline]
+    result = Checked(comparison, opened, baseline.shape, baseline.task.outputs)
+    result.rows.append(_row(baseline.variant, Match(kind="none"), None, result, opened))
+    for name, one in built.items():
+        reference = reference_of(comparison, name)
+        if one is baseline or (reference is not None and reference not in built):
+            continue  # what is wrong with what it is compared with is said
+        place = loaded.source.position((*loaded.places[comparison.id], "variants", name), key=True)
+        against = None if reference is None else built[reference]
+        same = _same(one, baseline, None)
+        if against is not None and against is not one:
+            same = same or _same(one, against, reference)
         if same:
-            typed = _typed_over(variant, loaded)
+            typed = _typed_over(one.variant, loaded)
             instead = f"without {typed} it would" if typed else "let it differ, or leave it out"
-            message = f"variant {variant.name!r} changes nothing: {same}; {instead}"
+            message = f"variant {name!r} changes nothing: {same}; {instead}"
             found.append(Problem(place, message))
             continue
-        first = len(result.rows)
-        signatures: list[list[list[str]]] = []
-        name = reference_of(comparison, variant.name)
-        if name is not None and name not in built:
-            continue  # what is wrong with it is said
         matches = comparison.matches(loaded.applied.profile)
-        for kind in matches if name is not None else [Match(kind="none")]:
-            try:
-                reference = None if name is None else by_name[name]
-                row = _row(variant, kind, reference, result, data[variant.name])
-            except match.Unreachable as error:
-                found.append(
-                    Problem(place, f"{comparison.id}/{variant.name} at equal {kind.kind}: {error}")
-                )
-                continue
-            nets = [assemble(c, row.opened.dataset)[0] for c in (row.config, row.full_config)]
-            against = base_full if name is None else built[name][1]
-            row = replace(row, structure=networks.difference(against, nets[1]))
-            signature = [networks.signature(net) for net in nets]
-            if signature in signatures:
-                index = first + signatures.index(signature)
-                result.rows[index] = _merged(result.rows[index], row)
-            else:
-                signatures.append(signature)
-                result.rows.append(row)
+        if against is None:  # it is there to be compared with, as it is
+            matches = [Match(kind="none")]
+        rows, problems = _rows(one, against, matches, baseline, result, data[name])
+        result.rows += rows
+        found += [Problem(place, problem) for problem in problems]
     return result
+
+
+def _rows(
+    one: _Built,
+    against: _Built | None,
+    matches: list[Match],
+    baseline: _Built,
+    checked: Checked,
+    opened: Opened,
+) -> tuple[list[BuiltRow], list[str]]:
+    """Return a variant's rows, one for each match that gives another network, and what fails."""
+    rows: list[BuiltRow] = []
+    problems: list[str] = []
+    signatures: list[list[list[str]]] = []
+    for kind in matches:
+        try:
+            reference = None if against is None else against.variant
+            row = _row(one.variant, kind, reference, checked, opened)
+        except match.Unreachable as error:
+            name = f"{checked.comparison.id}/{one.variant.name}"
+            problems.append(f"{name} at equal {kind.kind}: {error}")
+            continue
+        nets = [assemble(config, opened.dataset)[0] for config in (row.config, row.full_config)]
+        row = replace(row, structure=networks.difference((against or baseline).full, nets[1]))
+        signature = [networks.signature(net) for net in nets]
+        if signature in signatures:
+            index = signatures.index(signature)
+            rows[index] = _merged(rows[index], row)
+        else:
+            signatures.append(signature)
+            rows.append(row)
+    return rows, problems
 
 
 class _Unbuildable(Exception):
@@ -342,18 +367,17 @@ def _overlap(one: Loc, other: Loc) -> bool:
     return one[: len(other)] == other[: len(one)]
 
 
-def _no_change(
-    baseline: Variant, variant: Variant, base: nn.Module, network: nn.Module, task: Task, own: Task
-) -> str | None:
-    """Return why a variant is the baseline over again, None if it is not."""
-    ours, theirs = variant.trained.values, baseline.trained.values
+def _same(one: _Built, other: _Built, name: str | None) -> str | None:
+    """Return why a variant is another one over again (None: the baseline), None if it is not."""
+    ours, theirs = one.variant.trained.values, other.variant.trained.values
     if ours == theirs:
-        return "its configuration equals the baseline's"
+        whose = f"that of {name!r}" if name else "the baseline's"
+        return f"its configuration equals {whose}"
     rest = [part for part in ours if part != "network"]
     if all(ours[part] == theirs[part] for part in rest) and (
-        networks.signature(base) == networks.signature(network)
+        networks.signature(other.trained) == networks.signature(one.trained)
     ):
-        return "it builds the same network as the baseline"
+        return f"it builds the same network as {repr(name) if name else 'the baseline'}"
     return None
 
 
