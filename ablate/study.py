@@ -95,6 +95,7 @@ class Study(_Frozen):
     title: str
     question: str
     source: dict[str, str] | None
+    notes: dict[str, str] = {}  # title by the letter with which claims cite it
     profile: str
     overrides: list[str]
     seeds: list[int]  # of all rows together; `Row.trials` says which a row has

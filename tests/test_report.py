@@ -938,3 +938,21 @@ def test_a_table_in_every_form() -> None:
     assert r"\label{tbl-x}" in to_latex(table)
     assert r"a\textbar{}b & $-$1.5 {[}$-$2.0, $-$1.0{]} ($\approx$ same) \\" in to_latex(table)
     assert table.groups == [("", 1), ("Group", 1)]
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ({}, "Source: note A, EVA4 Session 7 notes."),
+        ({"A": "EVA4 Session 7", "B": "EIP4 Session 5"}, "Notes: B, EIP4 Session 5."),
+        ({"A": "EVA4 Session 7"}, "Source: note A, EVA4 Session 7 notes."),
+    ],
+)
+def test_a_table_of_claims_names_the_notes_that_they_cite(
+    tmp_path: Path, notes: dict[str, str], said: str
+) -> None:
+    study = three_rows(tmp_path / "runs", notes=notes).ask()
+    text = (
+        render(tmp_path / "runs", study, tmp_path).parent / "tbl-s7-depthwise-claims.md"
+    ).read_text()
+    assert f"{said} The words are the source's own" in " ".join(text.split())

@@ -1,7 +1,7 @@
 """The claims and requirements that a study carries, as tables. Claims are not judged yet."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablate.evidence.collect import ComparisonEvidence, Evidence
@@ -42,7 +42,10 @@ def claims(study: Study, comparison: ComparisonEvidence) -> Table | None:
     return Table(
         id=f"{comparison.asked.table}-claims",
         title=f"{end(comparison.asked.title)} Claims",
-        notes=(_source(study), "The words are the source's own; the line is that of the note."),
+        notes=(
+            _source(study, [line.values["note"] for line in lines]),
+            "The words are the source's own; the line is that of the note.",
+        ),
         columns=(
             Column("Line", numeric=False, whole=True),
             Column("Says", numeric=False),
@@ -105,7 +108,14 @@ def requirements(evidence: Evidence) -> Table | None:
     )
 
 
-def _source(study: Study) -> str:
+def _source(study: Study, cited: Sequence[Value] = ()) -> str:
+    """Name the notes that are cited (`A:113`), by their letters, or else the suite's source."""
+    letters = dict.fromkeys(str(reference).partition(":")[0] for reference in cited)
+    titles = [
+        f"{letter}, {one_line(study.notes[letter])}" for letter in letters if letter in study.notes
+    ]
+    if titles:
+        return f"Notes: {end('; '.join(titles))}"
     if study.source is None:
         return "The suite names no source."
     note, title = study.source.get("note"), study.source.get("title")

@@ -86,6 +86,7 @@ def study_of(loaded: Loaded, asked: list[ComparisonAsked], device: str) -> Study
         title=suite.title,
         question=suite.question,
         source=suite.source.model_dump(exclude_none=True) if suite.source else None,
+        notes=suite.notes,
         profile=applied.profile,
         overrides=loaded.request.typed,
         seeds=union(list(row.trials) for comparison in asked for row in comparison.rows),

@@ -382,6 +382,7 @@ class Suite(Strict):
     title: str
     question: str
     source: Source | None = None
+    notes: dict[Name, str] = {}  # titles of the notes whose lines claims cite: {A: Session 7}
     plugins: list[str] = []  # Python files beside the suite that add blocks, data sets, …
     base: Difference = {}
     seeds: Seeds = 5
