@@ -944,8 +944,11 @@ def test_a_table_in_every_form() -> None:
     ("notes", "said"),
     [
         ({}, "Source: note A, EVA4 Session 7 notes."),
-        ({"A": "EVA4 Session 7", "B": "EIP4 Session 5"}, "Notes: B, EIP4 Session 5."),
-        ({"A": "EVA4 Session 7"}, "Source: note A, EVA4 Session 7 notes."),
+        (
+            {"A": "EVA4 Session 7", "B": "EIP4 Session 5"},
+            "Notes: A, EVA4 Session 7; B, EIP4 Session 5.",
+        ),
+        ({"C": "Session 7"}, "Source: note A, EVA4 Session 7 notes."),
     ],
 )
 def test_a_table_of_claims_names_the_notes_that_they_cite(
