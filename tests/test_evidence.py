@@ -1297,3 +1297,17 @@ def test_sentences_need_no_heavy_import() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
+
+
+def test_a_row_that_nothing_is_compared_with_is_told_alone(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.compare(lab.row("normal", [61.0, 62.5, 63.0], params=82_010))
+    (said,) = answer.answers(collect(tmp_path, lab.ask()))
+    assert said.findings == ("Normal: accuracy 62.2 %, the lowest of 3 seeds 61.0 %.",)
+
+
+def test_nothing_is_told_of_a_row_without_results(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.compare(lab.row("normal", [], params=82_010))
+    (said,) = answer.answers(collect(tmp_path, lab.ask()))
+    assert said.findings == ()

@@ -1,10 +1,10 @@
 """What came out, in sentences: the same ones at the top of a page and at the end of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.evidence import citable
+from ablate.evidence import citable, welch
 from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import SAME, UNKNOWN
@@ -123,10 +123,27 @@ def _findings(comparison: ComparisonEvidence) -> tuple[str, ...]:
         + "."
         for (variant, reference), rows in by_variant.items()
     ]
+    if len(comparison.rows) == 1:
+        found += _alone(comparison)
     everything = [contrast for rows in by_variant.values() for contrast in rows]
     if open_question := _what_would_settle(comparison, everything):
         found.append(open_question)
     return tuple(found)
+
+
+def _alone(comparison: ComparisonEvidence) -> Iterable[str]:
+    """Say what a row shows that nothing is compared with."""
+    (row,) = comparison.rows
+    values = list(row.values.values())
+    if not values:
+        return
+    measure, places = comparison.measure, decimals(comparison.measure.margin)
+    mean = with_unit(number(welch.mean(values), places), measure.unit)
+    title = lower_first(measure.title)
+    yield (
+        f"{upper_first(variant_name(row.asked.variant))}: {title} {mean}, the lowest of "
+        f"{counted(len(values), 'seed')} {with_unit(number(min(values), places), measure.unit)}."
+    )
 
 
 def _part(comparison: ComparisonEvidence, contrast: Contrast) -> str:

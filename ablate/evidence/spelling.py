@@ -43,12 +43,14 @@ def quantity(value: float, largest: float | None = None) -> str:
     """Spell a quantity that no margin gives decimals to.
 
     Args:
-        value: to spell; whole where it is whole.
+        value: to spell; whole where it is whole, and 0 where it is less than half a millionth.
         largest: the largest value it stands beside, which decides whether all are in millions.
     """
     scale, sign = (1e6, " M") if abs(largest or value) >= 10_000_000 else (1.0, "")
     scaled = value / scale
-    if value == 0 or (scale == 1 and float(value).is_integer()):
+    if abs(scaled) < 5e-7:
+        return "0"
+    if scale == 1 and float(value).is_integer():
         return number(value)
     places = 2 - math.floor(math.log10(abs(scaled)))
     return number(scaled, max(0, min(places, 6))) + sign

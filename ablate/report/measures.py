@@ -132,10 +132,10 @@ def _cell(values: list[float], largest: float, expected: int) -> Cell:
 
 
 def _small(value: float) -> str:
-    """Spell a deviation with two digits."""
-    if value == 0:
+    """Spell a deviation with two digits; below a millionth it is rounding, and none."""
+    if value < 1e-6:
         return "0"
-    places = max(0, min(1 - math.floor(math.log10(value)), 8))
+    places = max(0, 1 - math.floor(math.log10(value)))
     return f"{value:,.{places}f}"
 
 
