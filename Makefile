@@ -56,7 +56,7 @@ types: $(STAMP) ## type checks
 check: lint types test ## lint, types and tests: what CI runs
 
 clean: ## remove rendered reports and caches; records in runs/ and the environment stay
-	find reports -mindepth 1 ! -name .gitkeep -delete
+	find reports -mindepth 1 ! -name .gitkeep ! -name example.png -delete
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	find ablate tests -name __pycache__ -prune -exec rm -rf {} +
 
