@@ -7,11 +7,13 @@
     request.py     what the command line adds
     dotted.py      paths such as `network.stages[2].layers[1].conv`
     resolve.py     base, comparison, profile, command line and variant → one configuration
+    seeds.py       how many seeds each variant gets
     load.py        all of these in order: a suite file in, configurations and problems out
     match.py       widths re-solved until parameters or MACs agree with the baseline's
     preflight.py   builds every variant, refuses those that change nothing
     ask.py         comparisons and rows as a study writes them down
-    plan.py        the study with its trials and facts: what is there already, and the time left
+    plan.py        the study with its trials, facts and passes: what is there, and the time left
+    notices.py     what the plan's numbers will not be good for
 
 Up to `load.py` nothing here needs torch.
 """

@@ -14,18 +14,15 @@ import torch
 
 from ablate import catalog, environment, metrics, passes, records
 from ablate.data import Dataset
-from ablate.evidence import welch
 from ablate.records import Record
 from ablate.study import ComparisonAsked, Row, Study
 from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
+from ablate.suite.notices import FEWEST_STEPS, fewest_steps, notices
 from ablate.suite.preflight import BuiltRow, Checked
-from ablate.suite.schema import OwnProfile
 from ablate.suite.source import Problem, SuiteError
 from ablate.train import ENGINE, precision, probe
 from ablate.train.trial import assemble, spec_of
-
-FEWEST_STEPS = 450  # below it short training gives wrong answers, not just noisy ones
 
 
 @dataclass(frozen=True)
@@ -130,11 +127,11 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
     ordered = sorted(trials.values(), key=lambda trial: study.seeds.index(trial.seed))
     other = None
     if study.profile != "full" and all(
-        _fewest_steps(comparison) >= FEWEST_STEPS for comparison in asked
+        fewest_steps(comparison) >= FEWEST_STEPS for comparison in asked
     ):  # a shorter trial is too small a base
         other = ("full", _full_cost(loaded, checked, trials, asked, facts))
-    notices = [*_notices(study, checked, loaded), *pace.notices()]
-    return Plan(study, ordered, list(together.values()), facts, damaged, notices, other)
+    said = [*notices(study, checked), *pace.notices()]
+    return Plan(study, ordered, list(together.values()), facts, damaged, said, other)
 
 
 class _Pace:
@@ -323,81 +320,6 @@ def _latency(
         done,
         record.seconds if done and record else passes.expected_seconds(spec),
     )
-
-
-def _notices(study: Study, checked: list[Checked], loaded: Loaded) -> list[str]:
-    notices = []
-    for reason in dict.fromkeys(
-        item.opened.fallback_reason for item in checked if item.opened.fallback_reason
-    ):
-        names = ", ".join(
-            f"{item.comparison.id} ({item.opened.dataset.title} for {item.opened.requested})"
-            for item in checked
-            if item.opened.fallback_reason == reason
-        )
-        notices.append(f"fallback data for {names}: {reason}; nothing trained on it may be cited")
-    for item, comparison in zip(checked, study.comparisons, strict=True):
-        if item.refused:
-            notices.append(
-                f"{comparison.id}: {item.refused} are stored with a loss, which its targets would "
-                f"show; it keeps to the suite's own data, {comparison.data.title}"
-            )
-        fewest = _fewest_steps(comparison)
-        if fewest < FEWEST_STEPS:
-            notices.append(
-                f"{comparison.id}: {fewest} optimizer steps a trial; below {FEWEST_STEPS} short "
-                "training gives wrong answers, so its trained numbers are screening only"
-            )
-        spread = item.comparison.profiles.get(study.profile, OwnProfile()).spread
-        if open_question := _undecidable(comparison, spread or item.comparison.spread):
-            notices.append(open_question)
-    counts = {len(row.trials) for comparison in study.comparisons for row in comparison.rows}
-    if max(counts) < 5:
-        notices.append(f"{max(counts)} seeds: screening only; verdicts need 5 or more")
-    elif min(counts) < 5:
-        notices.append(
-            f"{min(counts)} to {max(counts)} seeds a row: rows with fewer than 5 are screening only"
-        )
-    if study.dirty:
-        notices.append("the code has uncommitted changes: nothing of this run may be cited")
-    return notices
-
-
-def _undecidable(comparison: ComparisonAsked, spread: float | None) -> str | None:
-    """Say what differences these seeds will not show, if the suite knows how much runs vary."""
-    margin = comparison.measure.margin
-    pairs = [
-        (len(row.trials), len(reference.trials))
-        for row in comparison.rows
-        for reference in comparison.rows
-        if row.reference == reference.variant and "none" in reference.match
-    ]
-    if spread is None or margin == 0 or not pairs:
-        return None
-    unit = "points" if comparison.measure.unit == "%" else comparison.measure.unit
-    said = f"{comparison.id}: where runs vary by {spread:g} {unit} (sd)"
-    enough = welch.seeds_to_detect(margin, spread, spread)
-    if min(min(pair) for pair in pairs) < 2:
-        return f"{said}, one seed tells nothing; the margin of {margin:g} takes {enough} seeds"
-    seen = sorted({round(welch.detectable(spread, a, spread, b), 2) for a, b in pairs})
-    if seen[-1] <= margin:
-        return None
-    sizes = f"{seen[0]:g} to {seen[-1]:g}" if len(seen) > 1 else f"{seen[0]:g}"
-    return (
-        f"{said}, these seeds show differences of {sizes} {unit} in 8 of 10 cases: smaller ones "
-        f"stay open, and so does whether two are the same within the margin of {margin:g}, which "
-        f"takes {enough} seeds a row"
-    )
-
-
-def _fewest_steps(comparison: ComparisonAsked) -> int:
-    return min(steps(row.config, comparison.data.sizes["train"]) for row in comparison.rows)
-
-
-def steps(config: dict[str, Any], images: int) -> int:
-    """Return the optimizer steps of a trial on so many training images."""
-    recipe = config["recipe"]
-    return int(-(-images // recipe["batch_size"]) * recipe["epochs"])
 
 
 def pick_device(wanted: str | None) -> str:
