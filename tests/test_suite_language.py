@@ -261,6 +261,22 @@ def test_the_suites_that_come_with_the_package_are_sound(path: Path, default: st
     assert load(Request(str(path)), default).problems == []
 
 
+@pytest.mark.parametrize("path", sorted(SUITES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("profile", ["full", "quick"])
+def test_every_variant_of_the_suites_that_come_with_the_package_can_be_built(
+    path: Path, profile: str
+) -> None:
+    found = load(Request(str(path), profile, data="photos"), profile)
+    checked = check(found)
+    assert [item.comparison.id for item in checked] == list(found.variants)
+    # Every variant has a row, and so has every match that gives another network.
+    assert all(
+        {row.variant.name for row in item.rows}
+        == {v.name for v in found.variants[item.comparison.id]}
+        for item in checked
+    )
+
+
 # --- seeds ----------------------------------------------------------------------------------------
 
 
