@@ -20,10 +20,10 @@ OPTIONS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)")
 	$(if $(DEVICE),--device "$(DEVICE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help suite plan config report list test lint types check clean
+.PHONY: help suite plan config report list test lint types check benchmark clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 	@echo
 	@echo '  for example: make suite SUITE=s7 PROFILE=quick SEEDS=5 ARGS="recipe.epochs=2"'
 	@sed -n 's/^# /  /p' $(firstword $(MAKEFILE_LIST)) | tail -n +2
@@ -54,6 +54,10 @@ types: $(STAMP) ## type checks
 	$(RUN) -m mypy
 
 check: lint types test ## lint, types and tests: what CI runs
+
+benchmark: $(STAMP) ## speed beside other loops, 40 minutes; ARGS=--quick proves that it works
+	$(if $(STAMP),@$(RUN) -m pip install --quiet --editable '.[benchmark]')
+	@$(RUN) -m benchmarks $(ARGS)
 
 clean: ## remove rendered reports and caches; records in runs/ and the environment stay
 	find reports -mindepth 1 ! -name .gitkeep ! -name example.png -delete

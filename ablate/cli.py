@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ablate import __version__
+from ablate import __version__, interrupt
 
 
 class Exit(IntEnum):
@@ -25,7 +25,7 @@ class Exit(IntEnum):
     FAILED = 1  # some trials failed; the report is written
     USAGE = 2  # the request, the suite or the data is wrong; nothing was trained
     INTERNAL = 3  # an error in ablate itself
-    INTERRUPTED = 130
+    INTERRUPTED = interrupt.CODE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -92,9 +92,16 @@ _reports = click.option(
     "--jobs",
     default="auto",
     show_default=True,
-    help="Trials side by side: a number, or auto (one per core on a CPU, one on a GPU).",
+    help="Trials side by side: a number, or auto (one per core on a CPU, one per GPU).",
 )
 @click.option("--executor", help="inline or processes.  [default: processes for more than one job]")
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    help="For the images of all trials side by side; what does not fit is read in portions.  "
+    "[default: half of the machine's on a CPU, all that is asked for on a GPU]",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 def run(
     suite: str,
@@ -107,6 +114,7 @@ def run(
     reports: Path,
     jobs: str,
     executor: str | None,
+    memory: float | None,
     dry_run: bool,
 ) -> None:
     """Train and measure what is missing of SUITE and write its report.
@@ -114,10 +122,11 @@ def run(
     KEY=VALUE changes a setting for this run, for example recipe.epochs=2 or network.width=8.
     Running the same again trains nothing; after an interruption it does only what is missing.
     """
+    interrupt.listen()  # before the imports, which take a while
     from ablate import commands
 
     request = commands.request(suite, profile, data, seeds, overrides)
-    sys.exit(commands.run(request, device, runs, reports, jobs, executor, dry_run))
+    sys.exit(commands.run(request, device, runs, reports, jobs, executor, dry_run, memory))
 
 
 @cli.command()
@@ -205,13 +214,15 @@ def main() -> NoReturn:
     except SystemExit as error:  # of a command; or click's, which wraps the output of no reader
         _leave(error.code if sys.stdout is output else Exit.OK)
     except click.exceptions.Abort:
-        _fail("interrupted", Exit.INTERRUPTED)
+        interrupt.end("interrupted")
     except click.ClickException as error:
         error.show()
         sys.exit(Exit.USAGE)
     except KeyboardInterrupt:
-        _fail("interrupted", Exit.INTERRUPTED)
+        interrupt.end("interrupted")
     except Exception as error:
+        if interrupt.heard():  # an import that is broken off may raise anything
+            interrupt.end("interrupted")
         if debug:
             traceback.print_exc()
         if _is_users(error):
@@ -237,6 +248,8 @@ def _is_users(error: Exception) -> bool:
 
 def _leave(code: str | int | None) -> NoReturn:
     """Exit, with all output written unless its reader has gone (`ablate list | head`)."""
+    if code == Exit.INTERRUPTED:
+        interrupt.end()
     try:
         sys.stdout.flush()
     except BrokenPipeError:

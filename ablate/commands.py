@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import json
 import os
-import signal
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,15 +13,14 @@ from typing import Any
 from rich.console import Console
 from tabulate import tabulate
 
-from ablate import catalog, study
+from ablate import catalog, environment, lock, study
 from ablate.cli import Exit
 from ablate.display import display, duration
 from ablate.execute import Event
 from ablate.records import Record, sweep
-from ablate.suite import dotted
-from ablate.suite import plan as planning
+from ablate.suite import dotted, remembered
 from ablate.suite.load import Loaded, Variant, load
-from ablate.suite.preflight import check
+from ablate.suite.planned import PassPlan, Plan, TrialPlan, by_row
 from ablate.suite.request import Request
 from ablate.suite.resolve import trace
 from ablate.suite.source import Problem, SuiteError
@@ -48,43 +47,79 @@ def run(
     jobs: str,
     executor: str | None,
     dry_run: bool,
+    memory: float | None = None,
 ) -> Exit:
     """Plan, train what is missing, report; return the exit code."""
-    from ablate import run as running
-
     known = catalog.names("execute")
     if executor and executor not in known:
         message = f"unknown executor {executor!r}; {catalog.suggest(executor, known)}"
         raise SuiteError("", "", [Problem("--executor", message)])
     _workers(jobs, "cpu", 0)  # what is no number is refused before anything is built
-    plan, workers = _plan(asked, device, runs, jobs)
-    _print_plan(plan, workers, talk)
     if dry_run:
+        plan, workers = _plan(asked, device, runs, jobs)
+        _print_plan(plan, workers, jobs, talk)
         return Exit.OK
-    _end_politely()
-    _load_reporting()
+
+    def wait(holder: str) -> None:
+        from ablate.suite.preflight import check
+
+        check(_load(asked, device))  # what is wrong is said now, and not in some hours
+        talk.print(
+            f"another run uses {runs}: {holder}\n"
+            "waiting for its end, so that nothing is trained twice; Ctrl-C stops waiting",
+            markup=False,
+        )
+
+    with lock.alone(runs, asked.suite, wait) as notice:
+        if notice:
+            talk.print(f"note: {notice}", markup=False)
+        return _run(asked, device, runs, reports, jobs, executor, memory)
+
+
+def _run(
+    asked: Request,
+    device: str | None,
+    runs: Path,
+    reports: Path,
+    jobs: str,
+    executor: str | None,
+    memory: float | None,
+) -> Exit:
+    """Do what `run` says, with `runs` for this process alone."""
+    from ablate import run as running
+
+    plan, workers = _plan(asked, device, runs, jobs, keep=True)
+    _print_plan(plan, workers, jobs, talk)
+    if plan.missing or plan.missing_passes:
+        _load_reporting()
     chosen = study.ask(runs, plan.study)
     name = executor or ("processes" if workers > 1 else "inline")
     try:
         with display(plan, workers, talk) as shown:
 
-            def show(planned: planning.TrialPlan | planning.PassPlan, event: Event) -> None:
+            def show(planned: TrialPlan | PassPlan, event: Event) -> None:
                 shown.show(planned, event)
 
             outcome = running.run(
-                plan, runs, name, workers, show, lambda: _render(runs, reports, chosen)
-            )
-    except KeyboardInterrupt:
-        heard = contextlib.suppress(OSError)  # or not: perhaps it is the terminal that went away
-        with heard:
-            talk.print(
-                "\ninterrupted; every finished trial is kept, running the same again goes on"
+                plan,
+                runs,
+                name,
+                workers,
+                show,
+                lambda: _render(runs, reports, chosen),
+                _places(plan.study.device) if plan.missing else [],
+                _memory(memory, plan.study.device),
             )
         page = _render(runs, reports, chosen)
-        with heard:
-            talk.print(f"the report of what there is: {page}")
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):  # perhaps it is the terminal that went away
+            talk.print(
+                "\ninterrupted; what is finished is kept, running the same again goes on where it "
+                f"stopped\n`{_report_command(chosen.suite, runs, reports)}` writes the page of "
+                "what there is",
+                markup=False,
+            )
         return Exit.INTERRUPTED
-    page = _render(runs, reports, chosen)
     _close(plan, chosen, outcome, runs, page)
     return Exit.FAILED if outcome.failed or outcome.diverged else Exit.OK
 
@@ -95,7 +130,7 @@ def plan(asked: Request, device: str | None, runs: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_plan_json(made, workers), indent=1))
     else:
-        _print_plan(made, workers, Console(highlight=False, soft_wrap=True))
+        _print_plan(made, workers, "auto", Console(highlight=False, soft_wrap=True))
 
 
 def config(asked: Request, device: str | None, comparison: str | None, variant: str | None) -> None:
@@ -137,11 +172,13 @@ def report(suites: Sequence[str], runs: Path, reports: Path) -> None:
         print(_render(runs, reports, newest))
 
 
-def _end_politely() -> None:
-    """Let `kill` and a terminal that is closed do what Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has the latter ignored
-            signal.signal(number, signal.default_int_handler)
+def _report_command(suite: str, runs: Path, reports: Path) -> str:
+    """Return what to type for a suite's report, with the folders that are not the usual ones."""
+    words = ["ablate", "report", suite]
+    for option, folder in (("--runs", runs), ("--reports", reports)):
+        if folder != Path(option.removeprefix("--")):
+            words += [option, str(folder)]
+    return shlex.join(words)
 
 
 def _load_reporting() -> None:
@@ -151,34 +188,69 @@ def _load_reporting() -> None:
     or broken is better found now.
     """
     backends = (f"matplotlib.backends.backend_{kind}" for kind in ("agg", "pdf", "svg"))
-    for name in ("ablate.report.render", "pandas", "scipy.special", "seaborn", *backends):
+    for name in ("ablate.report.pages", "pandas", "scipy.special", "seaborn", *backends):
         importlib.import_module(name)
 
 
 def _load(asked: Request, device: str | None) -> Loaded:
+    from ablate.suite import plan as planning
+
     profile = "full" if planning.pick_device(device or None) == "cuda" else "quick"
     return load(asked, profile)
 
 
-def _plan(asked: Request, device: str | None, runs: Path, jobs: str) -> tuple[planning.Plan, int]:
+def _plan(
+    asked: Request, device: str | None, runs: Path, jobs: str, keep: bool = False
+) -> tuple[Plan, int]:
+    """Return the plan and how many trials may run side by side. Only making one takes torch.
+
+    Where it is made and `keep` is set, it is kept for the next time.
+    """
     sweep(runs)
+    given = remembered.inputs(asked, device or None)
+    known = remembered.recall(given, runs)
+    if known is not None:
+        return known, _workers(jobs, known.study.device, 0)
+    from ablate.suite import plan as planning
+    from ablate.suite.preflight import check
+
     chosen = planning.pick_device(device or None)
     loaded = _load(asked, device)
-    made = planning.make(loaded, check(loaded), runs, chosen)
+    checked = check(loaded)
+    made = planning.make(loaded, checked, runs, chosen, _workers(jobs, chosen, _MANY))
+    if keep:
+        remembered.keep(given, asked, device or None, loaded, checked, made, runs)
     return made, _workers(jobs, chosen, len(made.missing))
+
+
+_MANY = 10**9  # trials: more than any machine has workers for
 
 
 def _workers(jobs: str, device: str, trials: int) -> int:
     if jobs == "auto":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return max(1, min((cores or 1) if device == "cpu" else 1, trials))
+        places = (cores or 1) if device == "cpu" or not trials else len(_places(device))
+        return max(1, min(places, trials))
     if not jobs.isdecimal() or int(jobs) == 0:
         message = f"{jobs!r} is neither a number of 1 or more nor auto"
         raise SuiteError("", "", [Problem("--jobs", message)])
     return max(1, min(int(jobs), trials))
 
 
-def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
+def _places(device: str) -> list[dict[str, str]]:
+    """Return what gives a worker its GPU, for each of them; [] where there is none to choose."""
+    gpus = environment.gpus() if device == "cuda" else []
+    return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus]
+
+
+def _memory(gigabytes: float | None, device: str) -> int | None:
+    """Return the bytes that images may take: those that were asked for, else half of the CPU's."""
+    if gigabytes is not None:
+        return int(gigabytes * 1e9)
+    return environment.memory() // 2 if device == "cpu" else None
+
+
+def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
     asked = plan.study
     seeds = f"seeds {', '.join(map(str, asked.seeds))}"
     if asked.stop:
@@ -188,6 +260,8 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
         f"profile {asked.profile} · {seeds} · {asked.device}, {asked.precision} · study {asked.id}",
         markup=False,
     )
+    if plan.missing:
+        out.print(_how(plan, workers, jobs), markup=False)
     for line in plan.damaged:
         out.print(f"damaged: {line}", markup=False)
     for comparison in asked.comparisons:
@@ -219,13 +293,33 @@ def _print_plan(plan: planning.Plan, workers: int, out: Console) -> None:
     out.print(todo, markup=False)
 
 
+def _how(plan: Plan, workers: int, jobs: str) -> str:
+    """Return what was chosen for the trials to come, and why. It takes torch, as they do."""
+    from ablate.suite import plan as planning
+
+    device, recipe = plan.study.device, plan.missing[0].job["spec"]["config"]["recipe"]
+    chosen, why = planning.precision_of(plan.missing[0])
+    many = f"{workers} trials side by side" if workers > 1 else "one trial at a time"
+    if jobs != "auto":
+        reason = "asked for"
+    elif workers == len(plan.missing):
+        reason = "no more are missing"
+    else:
+        reason = "one per core" if device == "cpu" else "one per GPU"
+    threads = recipe["threads"]
+    each = f"{threads} {'thread' if threads == 1 else 'threads'} each" if device == "cpu" else ""
+    exact = "deterministic kernels (asked for)" if recipe["exact"] else ""
+    parts = [f"{chosen} ({why})", f"{many} ({reason})", each, exact]
+    return "trained in " + " · ".join(part for part in parts if part)
+
+
 _HEADERS = ["variant", "match", "trials", "parameters", "MACs", "RF", "as trained", "each"]
 _ALIGN = ("left", "left", "left", "right", "right", "right", "left", "right")
 
 
-def _table(plan: planning.Plan, comparison: str) -> Iterator[list[str]]:
+def _table(plan: Plan, comparison: str) -> Iterator[list[str]]:
     seconds = {trial.id: trial.seconds for trial in plan.trials}
-    for asked, row, done, total in planning.by_row(plan):
+    for asked, row, done, total in by_row(plan):
         if asked.id != comparison:
             continue
         full, trained = plan.facts[row.full_facts], plan.facts[row.facts]
@@ -265,7 +359,7 @@ def _name(row: study.Row, baseline: str) -> str:
     return f"{row.variant}{against}{budget}" + (f", solved {solved}" if solved else "")
 
 
-def _plan_json(plan: planning.Plan, workers: int) -> dict[str, Any]:
+def _plan_json(plan: Plan, workers: int) -> dict[str, Any]:
     return {
         "study": plan.study.model_dump(mode="json"),
         "trials": [
@@ -330,7 +424,7 @@ def _render(runs: Path, reports: Path, chosen: study.Study) -> Path:
     return render_index(runs, reports)
 
 
-def _close(plan: planning.Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path) -> None:
+def _close(plan: Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path) -> None:
     """Say what came out: the page's sentences, then what did not go well, then where to look."""
     from ablate.evidence.answer import lines
     from ablate.evidence.collect import collect

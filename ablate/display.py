@@ -18,8 +18,8 @@ from rich.progress import (
 )
 
 from ablate import execute, records
-from ablate.execute import Done, Event, Lost, Started
-from ablate.suite.plan import PassPlan, Plan, TrialPlan
+from ablate.execute import Done, Event, Lost, Postponed, Started
+from ablate.suite.planned import PassPlan, Plan, TrialPlan
 
 HEARTBEAT = 30  # seconds between signs of life where there are no bars
 
@@ -32,7 +32,8 @@ class Display:
         self.console, self.progress = console, progress
         self.left = {trial.id: trial.seconds for trial in plan.missing}
         self.alone = {found.id: found.seconds for found in plan.missing_passes}
-        self.running: dict[str, float] = {}
+        self.running: dict[str, float] = {}  # since when
+        self.speeds: dict[str, float] = {}  # images a second, of what runs
         self.ended = 0
         self.expected = self.spent = 0.0
         self.last_word = time.monotonic()
@@ -54,15 +55,20 @@ class Display:
                 self.progress.update(
                     self.bars[trial.id], total=event.message["of"], completed=event.message["done"]
                 )
+        elif isinstance(event, execute.Progress) and "notice" in event.message:
+            self._say(f"  …     {trial.name}  {event.message['notice']}")
         elif isinstance(event, execute.Progress):
             epoch = event.message["epoch"]
             self.left[trial.id] = trial.seconds * (1 - epoch["epoch"] / event.message["epochs"])
             self._epoch(trial, epoch, event.message["epochs"])
+        elif isinstance(event, Postponed):
+            self._postpone(trial, event)
         else:
             self._end(trial, event)
 
     def _epoch(self, trial: TrialPlan | PassPlan, epoch: dict[str, float], epochs: int) -> None:
-        speed = f"{epoch['images'] / epoch['seconds']:,.0f} images/s"
+        self.speeds[trial.id] = epoch["images"] / epoch["seconds"]
+        speed = f"{self.speeds[trial.id]:,.0f} images/s"
         if self.progress:
             self.progress.update(
                 self.bars[trial.id], total=epochs, completed=epoch["epoch"], note=speed
@@ -73,9 +79,18 @@ class Display:
                 f"  …     {trial.name}  epoch {epoch['epoch']}/{epochs}  {speed}  {self.eta()}"
             )
 
+    def _postpone(self, trial: TrialPlan | PassPlan, event: Postponed) -> None:
+        self.running.pop(trial.id)
+        self.speeds.pop(trial.id, None)
+        self.left[trial.id] = trial.seconds  # all of it, once more
+        if self.progress:
+            self.progress.remove_task(self.bars.pop(trial.id))
+        self._say(f"  …     {trial.name}  {event.reason}; it is tried again alone")
+
     def _end(self, trial: TrialPlan | PassPlan, event: Done | Lost) -> None:
         self.ended += 1
         took = time.monotonic() - self.running.pop(trial.id)
+        self.speeds.pop(trial.id, None)
         if self.alone.pop(trial.id, None) is None:
             self.left.pop(trial.id)
             self.expected, self.spent = self.expected + trial.seconds, self.spent + took
@@ -104,7 +119,8 @@ class Display:
     def _note(self) -> None:
         assert self.progress is not None
         assert self.suite is not None
-        self.progress.update(self.suite, note=self.eta())
+        together = f"{sum(self.speeds.values()):,.0f} images/s" if self.speeds else ""
+        self.progress.update(self.suite, note="  ".join(filter(None, [together, self.eta()])))
 
     def _say(self, line: str) -> None:
         self.last_word = time.monotonic()

@@ -1,5 +1,6 @@
 """Where a record was made: machine, software and the state of the code."""
 
+import contextlib
 import functools
 import importlib.metadata
 import os
@@ -33,6 +34,26 @@ def describe(device: str) -> dict[str, Any]:
         found["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]  # untyped in torch
     commit, dirty = code()
     return found | {"commit": commit, "dirty": dirty}
+
+
+def gpus() -> list[str]:
+    """Return how `CUDA_VISIBLE_DEVICES` names each CUDA GPU that is visible, in order."""
+    import torch
+
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # CUDA takes the names in order up to the first that is none.
+    return [str(index) for index in range(count)] if visible is None else visible.split(",")[:count]
+
+
+def memory() -> int:
+    """Return the bytes of memory that processes may use here: the machine's, or a group's share."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    # Of control groups (containers), version 2 and 1; "max" is no limit.
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii")))
+    return min(found)
 
 
 @functools.cache

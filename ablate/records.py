@@ -11,7 +11,8 @@ like any other.
     runs/facts/<id>/record.json
     runs/passes/<id>/…             a record with raw arrays, e.g. `seconds_64` (rounds, columns)
 
-What failed has a `traceback.txt` beside its record.
+What failed has a `traceback.txt` beside its record. What is not finished may have a checkpoint,
+`runs/checkpoints/<id>.pt`, which is no record and may be deleted.
 """
 
 import contextlib
@@ -285,7 +286,7 @@ def no_room(error: OSError, path: Path) -> NoRoom | None:
 
 
 def _leftovers(runs: Path) -> Iterator[Path]:
-    for pattern in ("trials/.*", "facts/.*", "passes/.*", "studies/*/.*"):
+    for pattern in ("trials/.*", "facts/.*", "passes/.*", "studies/*/.*", "checkpoints/.*"):
         yield from runs.glob(pattern)
 
 

@@ -1,6 +1,8 @@
 """Run a plan: jobs to the executor, events to the display, the report between rounds of seeds.
 
-What is timed comes last, when nothing trains beside it.
+Side by side, the longest trial of a comparison's seed is begun first, so that no worker is left
+with it in the end. A trial that ran out of memory beside others is run again alone when these are
+done. What is timed comes last, when nothing trains beside it.
 
 The report is rendered when all trials of a comparison's seed are in, so the first results stand on
 a page long before the last trial; no more than a twentieth of the time goes into pages.
@@ -9,16 +11,16 @@ a page long before the last trial; no more than a twentieth of the time goes int
 import errno
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablate import catalog, records
 from ablate.evidence.stop import FEWEST_SEEDS, settled
-from ablate.execute import Done, Event, Lost
+from ablate.execute import Done, Event, Lost, Postponed, Started
 from ablate.records import Record
-from ablate.suite.plan import PassPlan, Plan, TrialPlan
+from ablate.suite.planned import PassPlan, Plan, TrialPlan
 
 WORK = "ablate.train.trial:run"
 PASS = "ablate.passes:run"
@@ -44,6 +46,8 @@ def run(
     workers: int,
     show: Callable[[TrialPlan | PassPlan, Event], None],
     render: Callable[[], object],
+    places: Sequence[Mapping[str, str]] = (),
+    memory: int | None = None,
 ) -> Outcome:
     """Run what is missing of a plan.
 
@@ -54,18 +58,19 @@ def run(
         workers: how many trials may run side by side.
         show: is told every event.
         render: called when all trials of a comparison's seed are in, except after the last.
+        places: environment variables of workers, for each GPU, as executors are given them.
+        memory: bytes that the images of all trials side by side may take; those of a trial that do
+            not fit into its share are read in portions. None: any number.
 
     Raises:
         NoRoom: the disk is full. No trial is begun that could not be kept.
     """
     outcome = Outcome(kept=len(plan.trials) - len(plan.missing), unneeded=len(plan.missing))
-    execute = catalog.load("execute", executor).run
     rounds, stands_until = _Countdown(plan.missing), 0.0
     for batch in _batches(plan, runs):
         # Closed at once, whatever happens: nobody waits for a report beside workers that train on.
-        with closing(execute([trial.job for trial in batch], WORK, workers)) as events:
-            for event in events:
-                trial = batch[event.index]
+        with closing(_train(batch, executor, workers, places, memory)) as events:
+            for trial, event in events:
                 _count(event, trial, outcome)
                 show(trial, event)
                 if isinstance(event, Lost):
@@ -78,6 +83,42 @@ def run(
         outcome.unneeded -= len(batch)
     _measure(plan, show, outcome)
     return outcome
+
+
+def _train(
+    batch: Sequence[TrialPlan],
+    executor: str,
+    workers: int,
+    places: Sequence[Mapping[str, str]],
+    memory: int | None,
+) -> Generator[tuple[TrialPlan, Event], None, None]:
+    """Run trials; those that lacked memory beside others once more, each alone in a new process."""
+    if workers > 1:
+        batch = _longest_first(batch)
+    # Tells a trial that there is nothing to hope for in a second try.
+    alone = {"alone": True, "memory": memory}
+    share = {"memory": None if memory is None else memory // workers}
+    jobs = [trial.job | (alone if workers == 1 else share) for trial in batch]
+    postponed = []
+    running: set[int] = set()
+    crowded: set[int] = set()  # had others beside them at some time
+    execute = catalog.load("execute", executor).run
+    with closing(execute(jobs, WORK, workers, places)) as events:
+        for event in events:
+            if isinstance(event, Started):
+                running.add(event.index)
+                crowded |= running if len(running) > 1 else set()
+            elif isinstance(event, Done | Lost):
+                running.remove(event.index)
+            if isinstance(event, Lost) and event.out_of_memory and event.index in crowded:
+                postponed.append(batch[event.index])
+                event = Postponed(event.index, event.reason)
+            yield batch[event.index], event
+    execute = catalog.load("execute", "processes").run
+    for trial in postponed:
+        with closing(execute([trial.job | alone], WORK, 1, places[:1])) as events:
+            for event in events:
+                yield trial, event
 
 
 def _measure(
@@ -122,6 +163,14 @@ def _batches(plan: Plan, runs: Path) -> Iterator[list[TrialPlan]]:
             return
         if batch:
             yield batch
+
+
+def _longest_first(trials: Sequence[TrialPlan]) -> list[TrialPlan]:
+    """Return trials in the order of their comparisons' seeds, the longest of each first."""
+    rounds: dict[tuple[str, int], list[TrialPlan]] = {}
+    for trial in trials:
+        rounds.setdefault((trial.comparison, trial.seed), []).append(trial)
+    return [t for together in rounds.values() for t in sorted(together, key=lambda t: -t.seconds)]
 
 
 def _records(plan: Plan, runs: Path, seeds: Sequence[int]) -> dict[str, Record]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ablate.execute import OutOfMemory
+
 WORK = f"{__name__}:work"
 
 
@@ -31,6 +33,17 @@ def work(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                     raise SystemExit(argument)
                 case "die":
                     os.kill(os.getpid(), getattr(signal, argument))
+                case "die beside others":
+                    if not job.get("alone"):
+                        os.kill(os.getpid(), signal.SIGKILL)
+                case "lack memory":
+                    raise OutOfMemory(argument)
+                case "variable":
+                    yield {"said": os.environ.get(argument), "process": os.getpid()}
+                case "leave a child":  # that holds everything open which this process has
+                    if os.fork() == 0:
+                        time.sleep(argument)
+                        os._exit(0)
                 case "end":
                     return
         yield {"record": job["record"], "status": "ok"}

@@ -69,6 +69,7 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import CIFAR10
 
     monkeypatch.setattr(CIFAR10, "url", CLOSED)
+    monkeypatch.setattr(cifar10_file, "URL", CLOSED)
 
 
 def save(path: Path, pixels: Any, **options: Any) -> Path:
@@ -139,6 +140,7 @@ def loading(
             from torchvision.datasets import CIFAR10
 
             patch.setattr(CIFAR10, "url", CLOSED)
+            patch.setattr(cifar10_file, "URL", CLOSED)
             if any(USERS_CACHE.glob("**/cifar*10*")):
                 patch.setenv("ABLATE_DATA", str(USERS_CACHE))
         try:
@@ -688,6 +690,28 @@ def test_cifar10_without_a_network(empty_cache: Path, capfd: pytest.CaptureFixtu
     assert socket.getdefaulttimeout() is None
 
 
+def test_cifar10_is_asked_for_where_torchvision_asks() -> None:
+    from torchvision.datasets import CIFAR10
+
+    assert CIFAR10.url == cifar10_file.URL
+    assert cifar10_file.URL.endswith(f"/{CIFAR10.filename}")
+    assert CIFAR10.base_folder.startswith("cifar-10")
+
+
+def test_cifar10_needs_no_torch_to_find_no_network(empty_cache: Path) -> None:
+    code = (
+        "import sys\n"
+        "from ablate.data import Unavailable, cifar10\n"
+        f"cifar10.URL = {CLOSED!r}\n"
+        "try:\n    cifar10.load()\n"
+        "except Unavailable as error:\n    print(error.reason, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "CIFAR-10 cannot be had: the download failed (Connection refused) False\n"
+    )
+
+
 @pytest.mark.usefixtures("no_download")
 def test_cifar10_never_uses_half_an_archive(empty_cache: Path) -> None:
     archive = empty_cache / "cifar10" / "cifar-10-python.tar.gz"
@@ -710,6 +734,7 @@ def test_cifar10_refuses_what_has_another_checksum(
     from torchvision.datasets import CIFAR10
 
     monkeypatch.setattr(CIFAR10, "url", server)
+    monkeypatch.setattr(cifar10_file, "URL", server)
     with pytest.raises(Unavailable) as caught:
         cifar10_file.load()
     assert caught.value.reason == (
@@ -726,6 +751,7 @@ def test_cifar10_gives_up_on_silence(empty_cache: Path, monkeypatch: pytest.Monk
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/cifar-10-python.tar.gz"
         monkeypatch.setattr(CIFAR10, "url", address)
+        monkeypatch.setattr(cifar10_file, "URL", address)
         monkeypatch.setattr(cifar10_file, "PATIENCE", 0.3)
         with pytest.raises(Unavailable) as caught:
             cifar10_file.load()

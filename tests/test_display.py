@@ -13,7 +13,7 @@ from small_records import record, study
 
 from ablate import records
 from ablate.display import display, duration
-from ablate.execute import Done, Event, Lost, Progress, Started
+from ablate.execute import Done, Event, Lost, Postponed, Progress, Started
 from ablate.suite.plan import Plan, TrialPlan
 
 
@@ -112,6 +112,43 @@ def test_a_terminal_has_bars_and_keeps_the_lines(tmp_path: Path) -> None:
     text = file.getvalue()
     assert "demo" in text  # the suite's bar
     assert "[1/2] ok       kinds/a0 seed 0  accuracy 91.25 %  0 s  ETA 1 s" in text
+
+
+def test_what_a_trial_has_to_say_is_a_line(tmp_path: Path) -> None:
+    assert lines(
+        [(0, Started(0)), (0, Progress(0, {"notice": "no checkpoint after epoch 1"}))]
+    ) == ["  …     kinds/a0 seed 0  no checkpoint after epoch 1"]
+
+
+def test_a_trial_that_is_tried_again_alone_counts_once(tmp_path: Path) -> None:
+    path = records.write(tmp_path, record())
+    assert lines(
+        [
+            (0, Started(0)),
+            (0, Postponed(0, "out of memory")),
+            (0, Started(0)),
+            (0, Done(0, path, "ok")),
+        ]
+    ) == [
+        "  …     kinds/a0 seed 0  out of memory; it is tried again alone",
+        "[1/2] ok       kinds/a0 seed 0  accuracy 91.25 %  0 s  ETA 1 s",
+    ]
+
+
+def test_the_suites_bar_has_the_speed_of_all_that_runs() -> None:
+    planned = trials(3, seconds=400)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with display(plan(planned), 2, console) as seen:
+        assert seen.progress is not None
+        for trial in planned[:2]:
+            seen.show(trial, Started(trial.seed))
+            seen.show(trial, Progress(trial.seed, epoch(2)))
+        suite, one, other = seen.progress.tasks
+        assert suite.fields["note"] == "2,560 images/s  ETA 7 min"
+        assert one.fields["note"] == other.fields["note"] == "1,280 images/s"
+        assert (one.completed, one.total) == (2, 4)
+        seen.show(planned[0], Lost(0, "no"))
+        assert suite.fields["note"].startswith("1,280 images/s  ETA")
 
 
 @pytest.fixture

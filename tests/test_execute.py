@@ -121,6 +121,18 @@ def test_a_job_that_asks_the_program_to_end_is_lost_alone(run: Run) -> None:
     assert isinstance(ends(events)[1], Done)
 
 
+def test_a_lack_of_memory_is_told_from_other_errors(run: Run) -> None:
+    jobs = [job(("lack memory", "CUDA")), job(("lack memory", "")), job(("raise", "memory"))]
+    found = ends(list(run(jobs, WORK, 1)))
+    assert found == {
+        0: Lost(0, "out of memory: CUDA", "OutOfMemory"),
+        1: Lost(1, "out of memory", "OutOfMemory"),
+        2: Lost(2, "RuntimeError: memory", "RuntimeError"),
+    }
+    lost = [end for end in found.values() if isinstance(end, Lost)]
+    assert [end.out_of_memory for end in lost] == [True, True, False]
+
+
 def test_events_come_as_they_happen(run: Run, tmp_path: Path) -> None:
     events = run([job(("say", "a"), ("await", str(tmp_path / "go")))], WORK, 1)
     assert isinstance(next(events), Started)
@@ -194,9 +206,8 @@ def test_a_worker_that_is_killed_loses_its_own_job_alone(processes: Run) -> None
     jobs[1] = job(("say", 1), ("die", "SIGKILL"))
     events = list(processes(jobs, WORK, 1))
     found = ends(events)
-    assert found.pop(1) == Lost(
-        1, "its worker process was ended by SIGKILL (perhaps for lack of memory)"
-    )
+    reason = "its worker process was ended by SIGKILL (perhaps for lack of memory)"
+    assert found.pop(1) == Lost(1, reason, "OutOfMemory")
     assert {type(end) for end in found.values()} == {Done}
     workers = [e.message["process"] for e in events if isinstance(e, Progress)]
     assert len(set(workers[:2])) == len(set(workers[2:])) == 1
@@ -277,6 +288,89 @@ def test_workers_leave_ctrl_c_to_the_parent_from_their_first_moment(processes: R
     assert hits > 10
     assert {type(end) for end in ends(events).values()} == {Done}
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])  # of the parent
+
+
+def test_a_worker_that_lacked_memory_takes_no_other_job(processes: Run) -> None:
+    events = list(processes([job(("say", 0), ("lack memory", "")), job(("say", 1))], WORK, 1))
+    assert len({e.message["process"] for e in events if isinstance(e, Progress)}) == 2
+
+
+def test_workers_are_replaced_in_time(processes: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules[processes.__module__]
+    assert module.LIFETIME > 600  # seldom: it takes seconds
+    monkeypatch.setattr(module, "LIFETIME", 0)
+    events = list(processes([job(("say", k)) for k in range(3)], WORK, 1))
+    assert {type(end) for end in ends(events).values()} == {Done}
+    assert len({e.message["process"] for e in events if isinstance(e, Progress)}) == 3
+
+
+def test_a_worker_for_which_there_is_no_more_work_ends(processes: Run, tmp_path: Path) -> None:
+    events = processes([job(("say", "a")), job(("await", str(tmp_path / "go")))], WORK, 2)
+    done = next(event for event in events if isinstance(event, Done))
+    assert done.index == 0
+    threading.Timer(1, (tmp_path / "go").touch).start()
+    living = []
+    for _ in events:
+        living.append(len(active_children()))
+    assert living[-1] == 1
+
+
+def test_a_death_is_heard_of_though_a_child_holds_the_pipe(processes: Run) -> None:
+    began = time.monotonic()
+    steps = (("say", "a"), ("leave a child", 25), ("die", "SIGKILL"))
+    found = ends(list(processes([job(*steps), job()], WORK, 1)))
+    assert [type(found[index]) for index in (0, 1)] == [Lost, Done]
+    assert time.monotonic() - began < 20
+
+
+def test_workers_that_cannot_be_started_lose_the_jobs_that_nobody_else_does(
+    processes: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[processes.__module__]
+    start, allowed = module._start, [True]
+
+    def limited(*arguments: Any) -> Any:
+        if allowed.pop():
+            allowed[:] = [False] * 9
+            return start(*arguments)
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(module, "_start", limited)
+    found = ends(list(processes([job(("sleep", 0.1)) for _ in range(3)], WORK, 3)))
+    assert {type(end) for end in found.values()} == {Done}  # one does the work of three
+    allowed[:] = [False] * 9
+    reason = "no worker process can be started: [Errno 11] Resource temporarily unavailable"
+    assert ends(list(processes([job(), job()], WORK, 2))) == {
+        index: Lost(index, reason) for index in (0, 1)
+    }
+
+
+def test_workers_are_spread_over_places_and_their_successors_too(
+    processes: Run, tmp_path: Path
+) -> None:
+    places = [{"ABLATE_TEST_GPU": "3"}, {"ABLATE_TEST_GPU": "GPU-5ab"}]
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    ask = ("variable", "ABLATE_TEST_GPU")
+    jobs = [
+        job(ask, ("write", a), ("await", b), ("die", "SIGKILL")),
+        job(ask, ("write", b), ("await", str(tmp_path / "c"))),
+        job(ask, ("write", str(tmp_path / "c"))),
+    ]
+    events = list(processes(jobs, WORK, 2, places))
+    said = {e.index: e.message["said"] for e in events if isinstance(e, Progress)}
+    assert {said[0], said[1]} == {"3", "GPU-5ab"}
+    assert said[2] == said[0]  # whose worker died
+    assert "ABLATE_TEST_GPU" not in os.environ
+
+
+def test_more_workers_than_places_share_them(processes: Run, tmp_path: Path) -> None:
+    places = [{"ABLATE_TEST_GPU": name} for name in "01"]
+    names = [str(tmp_path / name) for name in "abcd"]
+    waits = [("await", name) for name in names]
+    jobs = [job(("variable", "ABLATE_TEST_GPU"), ("write", name), *waits) for name in names]
+    events = list(processes(jobs, WORK, 4, places))
+    said = sorted(e.message["said"] for e in events if isinstance(e, Progress))
+    assert said == ["0", "0", "1", "1"]
 
 
 PARENT = """

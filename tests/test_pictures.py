@@ -298,9 +298,8 @@ def test_columns_give_the_psnr_of_their_pictures(shown: Figure) -> None:
 
 def test_pixels_on_the_page_are_squares_of_whole_pixels(shown: Figure) -> None:
     for at, markup in enumerate(shown.pictures):
-        outer = ET.fromstring(markup)
-        assert outer.attrib == {"style": "width:160px;max-width:100%"}
-        (svg,) = outer
+        svg = ET.fromstring(markup)
+        assert svg.attrib["style"].startswith("width:160px;max-width:100%;")
         wide = float(svg.attrib["viewBox"].split()[2])
         images = list(svg.iter("image"))
         assert len(images) in (3, 4)

@@ -1,10 +1,14 @@
 """What a plan foretells, and what it does about data that a task cannot use."""
 
 import math
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_runs import draw
 from statsmodels.stats.power import TTestIndPower
 from tiny import changed, checked, loaded
@@ -14,6 +18,7 @@ from ablate.suite import plan as planning
 from ablate.suite.plan import Plan
 from ablate.suite.preflight import check
 from ablate.suite.source import SuiteError
+from ablate.train.trial import run, spec_of
 
 RESOLVE = """\
 id: tiny
@@ -212,3 +217,88 @@ def test_a_network_must_put_out_what_the_task_asks_for(text: str, said: str) -> 
     with pytest.raises(SuiteError) as caught:
         checked(text)
     assert [problem.message for problem in caught.value.problems] == [said]
+
+
+# --- many trials ----------------------------------------------------------------------------------
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(
+    config=st.dictionaries(st.text() | st.just("seed"), _VALUES, max_size=4),
+    data=st.text(),
+    plugins=st.dictionaries(st.text(), st.text(), max_size=2),
+    seeds=st.lists(st.integers(0, 10**12), unique=True, max_size=4),
+)
+def test_ids_of_many_seeds_are_those_of_each(
+    config: dict[str, Any], data: str, plugins: dict[str, str], seeds: list[int]
+) -> None:
+    parts = {"task": config, "network": config, "recipe": config}
+    sizes = {"train_images": None, "validation_images": 0, "test_images": None}
+    spec = spec_of({**parts, "data": sizes}, 0, data, "fp32", "cpu", plugins)
+    assert planning.identities(spec, seeds) == {
+        seed: records.identity({**spec, "seed": seed}) for seed in seeds
+    }
+
+
+def test_a_key_after_the_seed_is_refused() -> None:
+    with pytest.raises(AssertionError, match="after its seed"):
+        planning.identities({"seed": 0, "size": None}, [0])
+
+
+@pytest.mark.usefixtures("here")
+def test_ten_thousand_trials_are_planned_in_a_moment() -> None:
+    found = loaded(changed(("seeds: 2", "seeds: 5000")))
+    built = check(found)
+    planning.make(found, built, Path("runs"), "cpu")  # facts, and what the first call imports
+    began = time.process_time()
+    plan = planning.make(found, built, Path("runs"), "cpu")
+    assert time.process_time() - began < 2
+    assert len({trial.id for trial in plan.missing}) == 10_000
+    last = plan.trials[-1]
+    assert last.id == records.identity(last.job["spec"])
+    assert [trial.seed for trial in plan.trials[:4]] == [0, 0, 1, 1]
+
+
+@pytest.mark.usefixtures("here")
+def test_what_a_trial_took_says_what_its_other_seeds_will_take() -> None:
+    found = loaded(changed(("seeds: 2", "seeds: [0, 1, 7]")))
+    plan = planning.make(found, check(found), Path("runs"), "cpu")
+    last = plan.trials[-1]
+    *_, _ = run(last.job)
+    again = planning.make(found, check(found), Path("runs"), "cpu")
+    record = records.read(Path("runs"), "trial", last.id)
+    assert record is not None
+    same = [trial for trial in again.trials if trial.label == last.label]
+    assert [trial.done for trial in same] == [False, False, True]
+    assert {trial.seconds for trial in same} == {record.seconds}
+
+
+@pytest.mark.usefixtures("here")
+def test_trials_take_longer_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside: list[int] = []
+    at_once = threading.Barrier(3)
+
+    def seconds(config: dict[str, Any], *_: Any) -> float:
+        width = config["network"]["conv"]["kind"]
+        if threading.current_thread() is threading.main_thread():
+            return {"normal": 2.0, "dilated": 4.0}[width]
+        at_once.wait(10)  # all three are timed together
+        beside.append(1)
+        return 5.0 if width == "dilated" else 0.0
+
+    monkeypatch.setattr(planning.probe, "seconds", seconds)
+    found = loaded(changed())
+    plan = planning.make(found, check(found), Path("runs"), "cpu", workers=3)
+    assert len(beside) == 3
+    assert [trial.seconds for trial in plan.trials] == [2.5, 5.0, 2.5, 5.0]
+    alone = planning.make(found, check(found), Path("runs"), "cpu")
+    assert [trial.seconds for trial in alone.trials] == [2.0, 4.0, 2.0, 4.0]

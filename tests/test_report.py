@@ -33,6 +33,7 @@ from test_evidence import (
 from ablate import records
 from ablate import study as studies
 from ablate.records import Measurement
+from ablate.report import kept
 from ablate.report.render import publish, render, render_index
 from ablate.report.tables import Cell, Column, Line, Table, latex, to_latex, to_markdown
 
@@ -87,8 +88,9 @@ def read(page: Path) -> Page:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """Return the contents of all files below a folder."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Return the contents of all files below a folder, but for what was noted of their making."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != kept.NAME)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -470,7 +472,14 @@ def test_a_page_at_any_time(tmp_path: Path, ours: list[Any], theirs: list[Any]) 
     )
     drawn = any(isinstance(value, float) for value in theirs)
     assert ("the baseline, normal, has no finished trial" in page.prose) is not drawn
-    assert (tmp_path / "reports/s7/fig-s7-depthwise-forest.svg").exists() is drawn
+    (forest,) = re.findall(r'<figure id="fig-s7-depthwise-forest">.*?</figure>', page.text, re.S)
+    assert ("<svg" in forest) is drawn
+    # Files of a figure that may not be cited, and is drawn again any moment, are of no use.
+    exported = drawn and None not in (*ours, *theirs)
+    for kind in ("svg", "pdf", "png"):
+        name = f"fig-s7-depthwise-forest.{kind}"
+        assert (tmp_path / "reports" / "s7" / name).exists() is exported
+        assert (f'href="{name}"' in page.text) is exported
     assert "Screening" in page.prose
     index = read(render_index(tmp_path / "runs", tmp_path / "reports"))
     assert "cannot tell yet" in index.prose

@@ -28,7 +28,8 @@ from ablate.suite.schema import Recipe
 from ablate.tasks import Task
 from ablate.tasks.super_resolution import spectrum
 from ablate.train import batches, probe, trial
-from ablate.train.loop import EVALUATION_BATCH, Diverged, Plan, evaluate, keepsakes, train
+from ablate.train.loop import EVALUATION_BATCH, Diverged, Plan, begin, evaluate, keepsakes, train
+from ablate.train.source import Source, open_source, plain
 
 SIDE = 24  # pixels
 LEARNED: dict[str, Any] = {
@@ -110,13 +111,19 @@ def plan_of(dataset: Dataset, recipe: dict[str, Any] = SHORT) -> Plan:
     return Plan(task_of(dataset), Recipe(**recipe), "fp32", "cpu", 0)
 
 
-def on_device(split: Split, statistics: tuple[Tensor, Tensor], pad: int = 0) -> batches.Images:
-    return batches.to_device(split, None, pad, statistics, "cpu")
+def on_device(split: Split, statistics: tuple[Tensor, Tensor], pad: int = 0) -> Source:
+    return open_source(split, None, pad, statistics, "cpu")
 
 
-def seen(dataset: Dataset) -> batches.Images:
+def seen(dataset: Dataset) -> Source:
     """Return the test images as a trial sees them."""
     return on_device(dataset.test, batches.channel_statistics(dataset.train))
+
+
+def shown(dataset: Dataset, count: int) -> Tensor:
+    """Return the first test images as a network is shown them."""
+    images, _ = next(plain(seen(dataset), count))
+    return images
 
 
 def network_of(config: dict[str, Any], task: Task, seed: int = 0) -> nn.Module:
@@ -274,7 +281,7 @@ def test_a_spectrum_is_numpys_and_its_mean_is_the_variance() -> None:
 def test_an_example_is_an_image_and_the_mean_of_its_cells(dataset: Dataset) -> None:
     task = task_of(dataset)
     assert (task.input_shape, task.outputs) == ((3, SIDE // 2, SIDE // 2), 3)
-    given = batches.plain(seen(dataset), 0, 4)
+    given = shown(dataset, 4)
     inputs, wanted = task.examples(given, torch.zeros(4, dtype=torch.int64))
     assert wanted is given
     assert inputs.is_contiguous(memory_format=torch.channels_last)
@@ -295,7 +302,7 @@ def test_interpolation_does_not_shift_the_picture() -> None:
 def test_scores_are_those_of_pictures_without_their_border(channels: int) -> None:
     dataset = of_pictures(channels)
     task = task_of(dataset)
-    wanted = batches.plain(seen(dataset), 0, 6)
+    wanted = shown(dataset, 6)
     output = wanted + 0.3 * torch.from_numpy(np.random.RandomState(0).randn(*wanted.shape)).float()
     found = {name: score.numpy() for name, score in task.scores(output, wanted).items()}
     assert found.keys() == SCORES
@@ -371,7 +378,7 @@ def test_small_images_are_refused_and_the_smallest_that_are_not_have_all_scores(
         "Waves has images of 14x14 pixels; super-resolution needs 16x16 or more"
     )
     dataset = of_pictures(side=16)
-    wanted = batches.plain(seen(dataset), 0, 3)
+    wanted = shown(dataset, 3)
     scores = task_of(dataset).scores(wanted + 0.1, wanted)
     assert all(bool(score.isfinite().all()) for score in scores.values())
 
@@ -419,7 +426,7 @@ def test_an_epochs_scores_are_those_of_its_batches(dataset: Dataset) -> None:
     data, test = on_device(dataset.train, statistics), seen(dataset)
     network = Enlarge(0.5)
     expected = evaluate(network, plan, data, "loss")
-    (epoch,) = train(network, plan, data, test)
+    (epoch,) = train(begin(network, plan), plan, data, test)
     assert epoch.scores.keys() == {"train_loss", "train_psnr", "validation_loss", "validation_psnr"}
     assert epoch.scores["train_loss"] == pytest.approx(expected["loss"].mean(), rel=1e-5)
     assert epoch.scores["train_psnr"] == pytest.approx(expected["psnr"].mean(), rel=1e-5)
@@ -430,18 +437,23 @@ def test_an_epochs_scores_are_those_of_its_batches(dataset: Dataset) -> None:
 def test_a_task_without_progress_counts_all_its_scores(dataset: Dataset) -> None:
     plan = plan_of(dataset, {**SHORT, "epochs": 1})
     data = seen(dataset)
-    (one,) = train(Enlarge(0.5), plan, data, None)
+    (one,) = train(begin(Enlarge(0.5), plan), plan, data, None)
     whole = dataclasses.replace(plan.task, progress=None)
-    (other,) = train(Enlarge(0.5), dataclasses.replace(plan, task=whole), data, None)
+    (other,) = train(
+        begin(Enlarge(0.5), dataclasses.replace(plan, task=whole)),
+        dataclasses.replace(plan, task=whole),
+        data,
+        None,
+    )
     assert one.scores == other.scores
 
 
 def test_a_network_without_parameters_is_not_trained(dataset: Dataset) -> None:
     plan = plan_of(dataset)
     network = network_of(BICUBIC, plan.task)
-    assert list(train(network, plan, seen(dataset), None)) == []
+    assert list(train(begin(network, plan), plan, seen(dataset), None)) == []
     scores = evaluate(network, plan, seen(dataset), "loss")
-    inputs, wanted = plan.task.examples(batches.plain(seen(dataset), 0, 12), torch.zeros(12))
+    inputs, wanted = plan.task.examples(shown(dataset, 12), torch.zeros(12))
     output = nn.functional.interpolate(inputs, scale_factor=2, mode="bicubic")
     np.testing.assert_allclose(scores["psnr"], plan.task.scores(output, wanted)["psnr"], rtol=1e-5)
 
@@ -463,7 +475,7 @@ def test_what_is_kept_is_of_the_first_examples() -> None:
     cells = split.images[:6].reshape(6, 8, 2, 8, 2, 1).mean((2, 4))
     assert np.abs(found["pictures_input"] - cells).max() <= 0.5 + 1e-3
     inputs, wanted = plan.task.examples(
-        batches.plain(seen(dataset), 0, EVALUATION_BATCH), torch.zeros(EVALUATION_BATCH)
+        shown(dataset, EVALUATION_BATCH), torch.zeros(EVALUATION_BATCH)
     )
     output = network(inputs)
     for name, values in (("residual", output - wanted), ("target", wanted)):

@@ -46,6 +46,7 @@ from torch.func import functional_call
 from ablate import components
 from ablate.blocks.merge import Join
 from ablate.components import Act, Conv, Down, Head, Merge, Norm
+from ablate.networks import signature
 from ablate.networks._layers import (
     Layer,
     LayerPlan,
@@ -216,12 +217,19 @@ def _nothing(stride: int, kernel: int | None = None) -> nn.Sequential:
     return nn.Sequential(OrderedDict(skip=nn.AvgPool2d(window, stride)))
 
 
+_output_sizes: dict[tuple[str | int, ...], list[int]] = {}
+
+
 def _output_size(reduction: nn.Module, channels: int, size: list[int]) -> list[int]:
     """Return [height, width] of what a reduction makes of an input of that size.
 
     A forward pass without data, so that no block has to say how it rounds; in evaluation mode,
-    where batch normalisation takes a single image and is quick.
+    where batch normalisation takes a single image and is quick. Modules of one signature compute
+    the same, and matching asks for the same ones again and again.
     """
+    key: tuple[str | int, ...] = (*signature(reduction), channels, *size)
+    if key in _output_sizes:
+        return list(_output_sizes[key])
     tensors = {**dict(reduction.named_parameters()), **dict(reduction.named_buffers())}
     shapes = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
     image = torch.empty(1, channels, *size, device="meta")
@@ -229,7 +237,8 @@ def _output_size(reduction: nn.Module, channels: int, size: list[int]) -> list[i
     with torch.no_grad():
         output = functional_call(reduction, shapes, image)
     reduction.train()
-    return list(output.shape[2:])
+    _output_sizes[key] = list(output.shape[2:])
+    return list(_output_sizes[key])
 
 
 def _too_small(

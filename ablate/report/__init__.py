@@ -1,6 +1,8 @@
 """From evidence to pages: static files that need no server, no script and no network.
 
     render.py      writes the pages and their exports
+    kept.py        what an earlier page can be kept of
+    pages.py       the files of the pages
     suite_page.py  everything that one suite's page shows
     index_page.py  the table of all suites
     comparison.py  what one comparison's tables and captions say

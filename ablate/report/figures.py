@@ -2,14 +2,16 @@
 
 Each is drawn twice from the same code: in sentinel colours and with text as text for the page,
 which puts its own colours and fonts in their place, and in light colours with text as paths for
-notes and papers (SVG, PDF, PNG).
+notes and papers (SVG, PDF, PNG). Drawing takes nearly all the time that a page takes: a figure that
+an earlier page has, of the same records, is taken from there (`kept.py`).
 """
 
+import gc
 import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -68,6 +70,25 @@ ON_PAGE = {
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What a figure looks like."""
+
+    pictures: tuple[Markup, ...] = ()  # for the page; () where there is nothing to draw yet
+    files: Mapping[str, bytes] = field(default_factory=dict)  # for elsewhere: svg, pdf, png
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of a figure: a picture on the page, a cell of the sheet that its files show."""
+
+    paint: Callable[["Axes", Palette], None]
+    title: str  # what a screen reader says first
+    words: str  # its numbers in words
+    size: tuple[float, float]  # width and height on the page, in inches
+    is_natural: bool = False  # has that size on the page, not that which the page has room for
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure with a permanent id: pictures for the page, files for elsewhere."""
 
@@ -75,8 +96,7 @@ class Figure:
     title: str
     notes: tuple[str, ...]  # the sentences of the caption
     table: str  # id of the table that holds the values
-    pictures: tuple[Markup, ...]  # () where there is nothing to draw yet
-    files: Mapping[str, bytes]  # by extension: svg, pdf, png
+    drawn: Drawn
     lacking: str = ""  # where there is nothing to draw: why
     number: str = ""  # as printed: "Figure s7.1"; given once the page's order is known
 
@@ -85,9 +105,25 @@ class Figure:
         """Number and title: what the caption begins with."""
         return f"{self.number}. {end(self.title)}"
 
+    @property
+    def pictures(self) -> tuple[Markup, ...]:
+        return self.drawn.pictures
 
-def forest(comparison: ComparisonEvidence) -> Figure:
-    """Return the differences from the references with their intervals, every seed as a tick."""
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        return self.drawn.files
+
+
+def forest(
+    comparison: ComparisonEvidence, kept: Mapping[str, Drawn] = {}, exports: bool = True
+) -> Figure:
+    """Return the differences from the references with their intervals, every seed as a tick.
+
+    Args:
+        comparison: what to draw.
+        kept: figures by id that need not be drawn again.
+        exports: whether to draw the files too.
+    """
     measure = comparison.measure
     unit = difference_unit(measure.unit)
     baseline = variant_name(comparison.baseline.asked.variant)
@@ -100,17 +136,15 @@ def forest(comparison: ComparisonEvidence) -> Figure:
               "no reference has a finished trial.")
     )  # fmt: skip
     title = f"{upper_first(measure.title)}: difference from {name}"
-    pictures: tuple[Markup, ...] = ()
-    files: dict[str, bytes] = {}
+    drawn = Drawn()
     if rows:
 
-        def draw(palette: Palette) -> "Drawing":
-            return _forest(comparison, rows, palette)
+        def paint(ax: "Axes", palette: Palette) -> None:
+            _forest(ax, comparison, rows, palette)
 
-        description = " ".join(_forest_in_words(comparison, contrast) for contrast in rows)
-        svg = for_page(draw, id)
-        pictures = (inline(svg, id, end(title), description, ON_PAGE),)
-        files = for_files(draw, id)
+        words = " ".join(_forest_in_words(comparison, contrast) for contrast in rows)
+        panel = Panel(paint, end(title), words, (5.6, 0.62 * len(rows) + 0.75))
+        drawn = kept.get(id) or draw(id, [panel], exports)
     return Figure(
         id=id,
         title=title,
@@ -121,14 +155,18 @@ def forest(comparison: ComparisonEvidence) -> Figure:
             f"Grey band: the margin, ±{_limit(comparison)}. Marks as in the table.",
         ),
         table=comparison.asked.table,
-        pictures=pictures,
-        files=files,
+        drawn=drawn,
         lacking=lacking,
     )
 
 
-def curves(comparison: ComparisonEvidence) -> Figure:
-    """Return the learning curve of every row, with the mean of its reference in each panel."""
+def curves(
+    comparison: ComparisonEvidence, kept: Mapping[str, Drawn] = {}, exports: bool = True
+) -> Figure:
+    """Return the learning curve of every row, with the mean of its reference in each panel.
+
+    The arguments are those of `forest`.
+    """
     measure = comparison.measure
     score = _curve_score(comparison)
     id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-curves"
@@ -138,44 +176,27 @@ def curves(comparison: ComparisonEvidence) -> Figure:
     if score is not None and not score.endswith(f"_{measure.name}"):
         name = score.partition("_")[2]
     shown = f"{upper_first(lower_first(name))} on the {split} images"
-    pictures: list[Markup] = []
-    files: dict[str, bytes] = {}
+    drawn = Drawn()
     rows = [row for row in comparison.rows if score is not None and _points(row, score)]
     if score is not None and rows:
         unit = measure.unit if score.endswith(f"_{measure.name}") else ""
         label = with_unit(lower_first(name), f"({unit})" if unit else "")
         limits = _limits(rows, score)
-        for at, row in enumerate(rows):
+        panels = []
+        for row in rows:
 
-            def draw_panel(palette: Palette, row: RowEvidence = row) -> "Drawing":
-                drawing = empty_drawing(3.4, 2.5)
-                _panel(drawing.subplots(), comparison, row, score, label, palette, limits)
-                return drawing
+            def paint(ax: "Axes", palette: Palette, row: RowEvidence = row) -> None:
+                _panel(ax, comparison, row, score, label, palette, limits)
 
-            prefix = f"{id}-{at + 1}"
             heading = f"Learning curve of {short_name(row)}."
-            words = _curve_in_words(row, score, unit)
-            pictures.append(inline(for_page(draw_panel, prefix), prefix, heading, words, ON_PAGE))
-
-        def draw_all(palette: Palette) -> "Drawing":
-            across = min(3, len(rows))
-            down = -(-len(rows) // across)
-            drawing = empty_drawing(3.0 * across, 2.4 * down)
-            grid = drawing.subplots(down, across, squeeze=False)
-            for place, row in zip(grid.flat, rows, strict=False):
-                _panel(place, comparison, row, score, label, palette, limits)
-            for place in list(grid.flat)[len(rows) :]:
-                place.set_axis_off()
-            return drawing
-
-        files = for_files(draw_all, id)
+            panels.append(Panel(paint, heading, _curve_in_words(row, score, unit), (3.4, 2.5)))
+        drawn = kept.get(id) or draw(id, panels, exports, cell=(3.0, 2.4))
     return Figure(
         id=id,
         title=f"Learning curves. {shown}",
         notes=tuple(_curve_notes(comparison)),
         table=f"{comparison.asked.table}-runs",
-        pictures=tuple(pictures),
-        files=files,
+        drawn=drawn,
         lacking="no finished trial recorded a score per epoch.",
     )
 
@@ -184,13 +205,9 @@ def curves(comparison: ComparisonEvidence) -> Figure:
 
 
 def _forest(
-    comparison: ComparisonEvidence, rows: Sequence[Contrast], palette: Palette
-) -> "Drawing":
-    import seaborn
-
+    ax: "Axes", comparison: ComparisonEvidence, rows: Sequence[Contrast], palette: Palette
+) -> None:
     measure = comparison.measure
-    drawing = empty_drawing(5.6, 0.62 * len(rows) + 0.75)
-    ax = drawing.subplots()
     margin = measure.margin
     for at, contrast in enumerate(rows):
         colour = _colour(comparison, contrast, palette)
@@ -227,8 +244,7 @@ def _forest(
     ax.margins(x=0.04)
     unit = difference_unit(measure.unit)
     ax.set_xlabel(f"difference in {lower_first(measure.title)}{f' ({unit})' if unit else ''}")
-    seaborn.despine(ax=ax, left=True)
-    return drawing
+    ax.spines[["left", "top", "right"]].set_visible(False)
 
 
 def _words_beside(
@@ -353,36 +369,33 @@ def _panel(
     palette: Palette,
     limits: tuple[float, float],
 ) -> None:
-    import pandas
-    import seaborn
     from matplotlib.ticker import MaxNLocator
 
-    def table(of: RowEvidence) -> pandas.DataFrame:
-        points = _points(of, score)
-        rows = [(seed, epoch, value) for seed in points for epoch, value in points[seed]]
-        return pandas.DataFrame(rows, columns=["seed", "epoch", "value"])
-
-    axes = {"x": "epoch", "y": "value", "ax": ax, "legend": False}
-    one = {"markevery": 1, "marker": "o"} if _single_epoch(row, score) else {}
+    points = _points(row, score)
     reference = comparison.reference_of(row)
-    if reference is not None and _points(reference, score):
-        grey = {"color": palette.quiet, "linewidth": 1.6, "linestyle": "--"}
-        seaborn.lineplot(table(reference), **axes, errorbar=None, **grey)
+    if reference is not None and (theirs := _points(reference, score)):
+        ax.plot(*_mean(theirs), color=palette.quiet, linewidth=1.6, linestyle="--")
     colour = palette.quiet if row.is_reference else palette.text
-    seaborn.lineplot(
-        table(row), **axes, units="seed", estimator=None, color=colour, linewidth=0.6, alpha=0.6
-    )
-    seaborn.lineplot(table(row), **axes, errorbar=None, color=colour, linewidth=1.8, **one)
+    for of_seed in points.values():
+        ax.plot(*zip(*of_seed, strict=True), color=colour, linewidth=0.6, alpha=0.6)
+    single = max(map(len, points.values())) == 1  # a line through one point is not seen
+    ax.plot(*_mean(points), color=colour, linewidth=1.8, marker="o" if single else "")
     ax.set_ylim(*limits)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
-    ax.set_title(short_name(row), loc="left", fontsize="medium", weight="bold")
-    seaborn.despine(ax=ax)
+    ax.spines[["top", "right"]].set_visible(False)
+    write_heading(ax, short_name(row))
 
 
-def _single_epoch(row: RowEvidence, score: str) -> bool:
-    return max(len(points) for points in _points(row, score).values()) == 1
+def _mean(points: Mapping[int, list[tuple[int, float]]]) -> tuple[list[int], list[float]]:
+    """Return the epochs, and the mean over the seeds that have a value for each."""
+    found: dict[int, list[float]] = {}
+    for of_seed in points.values():
+        for epoch, value in of_seed:
+            found.setdefault(epoch, []).append(value)
+    epochs = sorted(found)
+    return epochs, [welch.mean(found[epoch]) for epoch in epochs]
 
 
 def _curve_in_words(row: RowEvidence, score: str, unit: str) -> str:
@@ -404,24 +417,90 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def empty_drawing(width: float, height: float) -> "Drawing":
-    """Return an empty drawing of a size in inches."""
+def write_heading(ax: "Axes", text: str, pad: float | None = None) -> None:
+    """Put a heading above a panel, so many points away."""
+    # Where it is to be is told: to find it, matplotlib would measure all labels once more.
+    ax.set_title(text, loc="left", fontsize="medium", weight="bold", pad=pad, y=1.0)
+
+
+def draw(
+    id: str,
+    panels: Sequence[Panel],
+    exports: bool,
+    *,
+    cell: tuple[float, float] | None = None,
+    across: int = 3,
+    gap: float = 0,
+    labelled: bool = True,
+) -> Drawn:
+    """Draw a figure: its panels one by one for the page, and all on one sheet for the files.
+
+    Args:
+        id: of the figure.
+        panels: one or more.
+        exports: whether to draw the files too.
+        cell: width and height of a panel on the sheet, in inches; None: those of the largest.
+        across: how many cells the sheet has side by side, at most.
+        gap: between cells, in inches.
+        labelled: whether labels stand around the axes of a panel; else these fill it.
+    """
+    pictures = []
+    with _style(SENTINEL, id, "none"), _uncollected():  # text as text, in the colours of the page
+        margins = _margins(panels[0]) if labelled else (0.0, 0.0, 0.0, 0.0)
+        for number, panel in enumerate(panels, 1):
+            svg = _saved(_sheet([panel], panel.size, margins, SENTINEL), "svg", transparent=True)
+            width = round(96 * panel.size[0]) if panel.is_natural else None
+            prefix = f"{id}-{number}"
+            pictures.append(inline(svg, prefix, panel.title, panel.words, ON_PAGE, width))
+    if not exports:
+        return Drawn(tuple(pictures))
+    wide, high = (max(sides) for sides in zip(*(panel.size for panel in panels), strict=True))
+    with _style(LIGHT, id, "path"), _uncollected():  # text as paths, on white
+        sheet = _sheet(panels, cell or (wide, high), margins, LIGHT, across, gap)
+        files = {kind: _saved(sheet, kind, transparent=False) for kind in ("svg", "pdf", "png")}
+    return Drawn(tuple(pictures), files)
+
+
+def _margins(panel: Panel) -> tuple[float, float, float, float]:
+    """Return the room for a panel's labels in inches: left, bottom, right, top.
+
+    Every label is measured for that, which takes as long as drawing. All panels of a figure have
+    the labels of the first, as they have its axes.
+    """
+    from matplotlib.figure import Figure as Drawing
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    drawing = Drawing(figsize=panel.size)
+    ax = drawing.subplots()
+    panel.paint(ax, SENTINEL)
+    ConstrainedLayoutEngine().execute(drawing)
+    place = ax.get_position(original=True)
+    wide, high = panel.size
+    return wide * place.x0, high * place.y0, wide * (1 - place.x1), high * (1 - place.y1)
+
+
+def _sheet(
+    panels: Sequence[Panel],
+    cell: tuple[float, float],
+    margins: tuple[float, float, float, float],
+    palette: Palette,
+    across: int = 1,
+    gap: float = 0,
+) -> "Drawing":
+    """Paint panels side by side; all lengths are in inches."""
     from matplotlib.figure import Figure as Drawing
 
-    return Drawing(figsize=(width, height), layout="constrained")
-
-
-def for_page(draw: Callable[[Palette], "Drawing"], id: str) -> bytes:
-    """Return the picture for the page: text as text, sentinel colours."""
-    with _style(SENTINEL, id, "none"):
-        return _saved(draw(SENTINEL), "svg", transparent=True)
-
-
-def for_files(draw: Callable[[Palette], "Drawing"], id: str) -> dict[str, bytes]:
-    """Return the picture for elsewhere: text as paths, light colours on white."""
-    with _style(LIGHT, id, "path"):
-        drawing = draw(LIGHT)
-        return {kind: _saved(drawing, kind, transparent=False) for kind in ("svg", "pdf", "png")}
+    (wide, high), (left, bottom, right, top) = cell, margins
+    across = min(across, len(panels))
+    width = across * (wide + gap) - gap
+    height = -(-len(panels) // across) * (high + gap) - gap
+    drawing = Drawing(figsize=(width, height))
+    for at, panel in enumerate(panels):
+        x = at % across * (wide + gap) + left
+        y = height - at // across * (high + gap) - high + bottom
+        size = ((wide - left - right) / width, (high - bottom - top) / height)
+        panel.paint(drawing.add_axes((x / width, y / height, *size)), palette)
+    return drawing
 
 
 def _saved(drawing: "Drawing", kind: str, transparent: bool) -> bytes:
@@ -432,10 +511,7 @@ def _saved(drawing: "Drawing", kind: str, transparent: bool) -> bytes:
         "png": {"Software": None},
     }[kind]
     out = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name may hold letters that the font lacks; the page's text has them all the same.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        drawing.savefig(out, format=kind, metadata=nothing, transparent=transparent, dpi=192)
+    drawing.savefig(out, format=kind, metadata=nothing, transparent=transparent, dpi=192)
     return out.getvalue()
 
 
@@ -445,11 +521,16 @@ def _style(palette: Palette, id: str, text_as: str) -> Iterator[None]:
     import matplotlib
     import seaborn
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A name may hold letters that the font lacks; the page's text has them all the same.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(seaborn.axes_style("ticks"))
         matplotlib.rcParams.update(
-            {
+            seaborn.axes_style("ticks")
+            | {
+                "image.composite_image": False,  # pixels stay as they are
+                # Of no use at 192 dots per inch, and slow.
+                "text.hinting": "no_hinting",
                 "font.family": ["DejaVu Sans"],  # comes with matplotlib, so it is the same anywhere
                 "font.size": 9,
                 "text.parse_math": False,  # a `$` in a name is a dollar
@@ -466,3 +547,15 @@ def _style(palette: Palette, id: str, text_as: str) -> Iterator[None]:
             }
         )
         yield
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make the many small parts of a drawing without a search for garbage after every few."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -17,7 +17,12 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
 def inline(
-    svg: bytes, prefix: str, title: str, description: str, colours: Mapping[str, str]
+    svg: bytes,
+    prefix: str,
+    title: str,
+    description: str,
+    colours: Mapping[str, str],
+    width: int | None = None,
 ) -> Markup:
     """Return a figure as markup for the page.
 
@@ -27,6 +32,7 @@ def inline(
         title: what a screen reader says first.
         description: the figure's numbers in words.
         colours: sentinel colour (`#rrggbb`) → what the page uses (`currentColor`, `var(--…)`).
+        width: in CSS pixels, narrower where the page is; None: as the page has room.
     """
     root = ET.fromstring(svg)
     for parent in list(root.iter()):
@@ -41,10 +47,11 @@ def inline(
             element.set("href", element.attrib.pop(_XLINK))
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
+    size = f"width:{width}px;max-width:100%;" if width else ""
     root.attrib |= {
         "role": "img",
         "aria-labelledby": f"{prefix}-title {prefix}-desc",
-        "style": "stroke-linejoin:round;stroke-linecap:butt",
+        "style": f"{size}stroke-linejoin:round;stroke-linecap:butt",
     }
     for at, (tag, text) in enumerate((("title", title), ("desc", description))):
         element = ET.Element(tag, {"id": f"{prefix}-{tag}"})

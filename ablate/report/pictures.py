@@ -8,30 +8,27 @@ and a lattice is what one looks for here.
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence, Trial
 from ablate.evidence.spelling import between, counted, listed, number, one_line, row_name
 from ablate.report.figures import (
-    ON_PAGE,
+    Drawn,
     Figure,
     Palette,
-    empty_drawing,
-    for_files,
-    for_page,
+    Panel,
+    draw,
     short_name,
+    write_heading,
 )
-from ablate.report.inline_svg import inline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
 
 Array = np.ndarray[Any, Any]
 
@@ -96,8 +93,13 @@ class Spectrum:
         return (STRIDE**2 - 1) / len(self.elsewhere)
 
 
-def pictures(comparison: ComparisonEvidence) -> Figure | None:
-    """Return test images as every row gives them, beside input and target; None without any."""
+def pictures(
+    comparison: ComparisonEvidence, kept: Mapping[str, Drawn] = {}, exports: bool = True
+) -> Figure | None:
+    """Return test images as every row gives them, beside input and target; None without any.
+
+    The arguments are those of `figures.forest`.
+    """
     firsts = [(row, _having(row, INPUT, OUTPUT, TARGET)[:1]) for row in comparison.rows]
     shown = [(row, trial) for row, found in firsts for trial in found]
     if not shown:
@@ -115,76 +117,61 @@ def pictures(comparison: ComparisonEvidence) -> Figure | None:
     lines = max(len(_wrapped(column.name, LETTERS)) for column in columns)
     id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-pictures"
     panels = []
-    for at, column in enumerate(columns):
+    for column in columns:
 
-        def draw_one(palette: Palette, column: Column = column) -> "Drawing":
-            return _sheet([column], size, lines, palette)
+        def paint(ax: "Axes", palette: Palette, column: Column = column) -> None:
+            _strip(ax, column, size, lines, palette)
 
-        prefix = f"{id}-{at + 1}"
-        svg = inline(for_page(draw_one, prefix), prefix, column.heading, column.words, ON_PAGE)
         # In its natural size, in which the sides of its pixels are whole.
-        panels.append(Markup('<div style="width:{}px;max-width:100%">{}</div>').format(PANEL, svg))
-
-    def draw_all(palette: Palette) -> "Drawing":
-        return _sheet(columns, size, lines, palette)
-
+        tall = _height(column, size, lines)
+        natural = (PANEL / 96, tall / 96)
+        panels.append(Panel(paint, column.heading, column.words, natural, is_natural=True))
+    drawn = kept.get(id) or draw(id, panels, exports, across=ACROSS, gap=GAP / 96, labelled=False)
     return Figure(
         id=id,
         title="Test images: input, target, and what each row makes of the input",
         notes=tuple(_picture_notes(comparison, shown, scale)),
         table=f"{comparison.asked.table}-runs",
-        pictures=tuple(panels),
-        files=for_files(draw_all, id),
+        drawn=drawn,
     )
 
 
-def spectra(comparison: ComparisonEvidence) -> Figure | None:
-    """Return the spectrum of each row's residuals, after that of the targets; None without any."""
-    found = [(row, _having(row, RESIDUAL, NULL)) for row in comparison.rows]
-    shown = [(row, trials) for row, trials in found if trials]
+def spectra(
+    comparison: ComparisonEvidence, kept: Mapping[str, Drawn] = {}, exports: bool = True
+) -> Figure | None:
+    """Return the spectrum of each row's residuals, after that of the targets; None without any.
+
+    The arguments are those of `figures.forest`.
+    """
+    having = [(row, _having(row, RESIDUAL, NULL)) for row in comparison.rows]
+    shown = [(row, trials) for row, trials in having if trials]
     if not shown:
         return None
     null = _arrays(shown[0][1][0])[NULL].astype(np.float64)
-    panels = [Spectrum("Targets", "Power spectrum of the targets.", (), null)]
+    powers = [Spectrum("Targets", "Power spectrum of the targets.", (), null)]
     for row, trials in shown:
         each = np.stack([_arrays(trial)[RESIDUAL] for trial in trials])
         power: Array = each.mean(axis=0, dtype=np.float64)
         heading = f"Power spectrum of the residual of {short_name(row)}."
-        panels.append(Spectrum(short_name(row), heading, tuple(t.seed for t in trials), power))
-    zero = float(panels[0].elsewhere.mean()) or 1.0  # the power of 0 dB
-    limits = _limits(panels, zero)
-    lines = max(len(_wrapped(panel.name, LETTERS_OF_PANEL)) for panel in panels)
+        powers.append(Spectrum(short_name(row), heading, tuple(t.seed for t in trials), power))
+    zero = float(powers[0].elsewhere.mean()) or 1.0  # the power of 0 dB
+    limits = _limits(powers, zero)
+    lines = max(len(_wrapped(found.name, LETTERS_OF_PANEL)) for found in powers)
+    panels = []
+    for found in powers:
+
+        def paint(ax: "Axes", palette: Palette, found: Spectrum = found) -> None:
+            _panel(ax, found, zero, limits, lines, palette)
+
+        words = _spectrum_in_words(found, zero)
+        panels.append(Panel(paint, found.heading, words, (3.4, 3.05)))
     id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-spectra"
-    drawn = []
-    for at, panel in enumerate(panels):
-
-        def draw_one(palette: Palette, panel: Spectrum = panel) -> "Drawing":
-            drawing = empty_drawing(3.4, 3.05)
-            _panel(drawing.subplots(), panel, zero, limits, lines, palette)
-            return drawing
-
-        prefix = f"{id}-{at + 1}"
-        words = _spectrum_in_words(panel, zero)
-        drawn.append(inline(for_page(draw_one, prefix), prefix, panel.heading, words, ON_PAGE))
-
-    def draw_all(palette: Palette) -> "Drawing":
-        across = min(3, len(panels))
-        down = -(-len(panels) // across)
-        drawing = empty_drawing(3.0 * across, 2.7 * down)
-        grid = list(drawing.subplots(down, across, squeeze=False).flat)
-        for ax, panel in zip(grid, panels, strict=False):
-            _panel(ax, panel, zero, limits, lines, palette)
-        for ax in grid[len(panels) :]:
-            ax.set_axis_off()
-        return drawing
-
     return Figure(
         id=id,
         title="Power spectra of the residuals, output − target, on the test images",
-        notes=tuple(_spectrum_notes(comparison, shown, panels[0])),
+        notes=tuple(_spectrum_notes(comparison, shown, powers[0])),
         table=comparison.asked.table,
-        pictures=tuple(drawn),
-        files=for_files(draw_all, id),
+        drawn=kept.get(id) or draw(id, panels, exports, cell=(3.0, 2.7)),
     )
 
 
@@ -321,52 +308,54 @@ def _picture_notes(
     yield from _left_out(comparison, [row for row, _ in shown])
 
 
-def _sheet(
-    columns: Sequence[Column], size: tuple[int, int], lines: int, palette: Palette
-) -> "Drawing":
-    """Draw columns side by side, `ACROSS` at most, so many lines of text for each name.
+def _height(column: Column, size: tuple[int, int], lines: int) -> int:
+    """Return how high a column is, in CSS pixels."""
+    block = size[0] + LINE + GAP // 2  # a picture and the line below it
+    pictures = _above(lines) + len(column.pictures) * block
+    return pictures + (LINE + block if column.before else 0)
+
+
+def _above(lines: int) -> int:
+    """Return how far below the top of its column the first picture begins, in CSS pixels."""
+    return (lines + 1) * LINE + 3
+
+
+def _strip(ax: "Axes", column: Column, size: tuple[int, int], lines: int, palette: Palette) -> None:
+    """Paint a column from the top of the axes, so many lines of text for its name.
 
     Args:
-        columns: one or more.
+        ax: which fill their cell.
+        column: what to paint.
         size: height and width of every picture on the sheet, in CSS pixels.
         lines: of text.
         palette: its colours.
     """
-    from matplotlib.figure import Figure as Drawing
-
     high, wide = size
-    block = high + LINE + GAP // 2  # a picture and the line below it
-    first = (lines + 1) * LINE + 3  # from the name to the pictures
-    last = first + max(len(column.pictures) for column in columns) * block
-    tall = last + (LINE + block if any(column.before for column in columns) else 0)
-    across = min(ACROSS, len(columns))
-    width = across * (PANEL + GAP) - GAP
-    height = -(-len(columns) // across) * (tall + GAP) - GAP
-    drawing = Drawing(figsize=(width / 96, height / 96))
+    block = high + LINE + GAP // 2
+    tall = round(96 / ax.figure.dpi * ax.bbox.height)
 
-    def write(x: int, y: int, text: str, **how: Any) -> None:
-        drawing.text(x / width, 1 - y / height, text, va="top", **how)
+    def write(y: int, text: str, colour: str, **how: Any) -> None:
+        ax.text(0, y, text, va="top", color=colour, **how)
 
-    def show(x: int, y: int, picture: Array, below: str) -> None:
-        place = (x / width, 1 - (y + high) / height, wide / width, high / height)
-        ax = drawing.add_axes(place)
+    def show(y: int, picture: Array, below: str) -> None:
         # Not "nearest": only "none" leaves the enlargement to who shows the file.
-        ax.imshow(picture, interpolation="none", aspect="auto", clip_on=False)
-        ax.set_axis_off()
-        write(x, y + high + 2, below, color=palette.text, fontsize=8)
+        extent = (0, wide, y + high, y)
+        ax.imshow(picture, interpolation="none", aspect="auto", extent=extent, clip_on=False)
+        write(y + high + 2, below, palette.text, fontsize=8)
 
-    for at, column in enumerate(columns):
-        x, y = at % across * (PANEL + GAP), at // across * (tall + GAP)
-        name = _wrapped(column.name, LETTERS)
-        for line, words in enumerate(name, start=lines - len(name)):
-            write(x, y + line * LINE, words, color=palette.text, fontsize=9, weight="bold")
-        write(x, y + lines * LINE, column.above, color=palette.quiet, fontsize=8)
-        for nth, picture in enumerate(column.pictures):
-            show(x, y + first + nth * block, picture, column.below[nth])
-        if column.before:
-            write(x, y + last, "before training", color=palette.quiet, fontsize=8)
-            show(x, y + last + LINE, *column.before)
-    return drawing
+    name = _wrapped(column.name, LETTERS)
+    for line, words in enumerate(name, start=lines - len(name)):
+        write(line * LINE, words, palette.text, fontsize=9, weight="bold")
+    write(lines * LINE, column.above, palette.quiet, fontsize=8)
+    first = _above(lines)
+    for nth, picture in enumerate(column.pictures):
+        show(first + nth * block, picture, column.below[nth])
+    if column.before:
+        last = first + len(column.pictures) * block
+        write(last, "before training", palette.quiet, fontsize=8)
+        show(last + LINE, *column.before)
+    ax.set(xlim=(0, PANEL), ylim=(tall, 0))
+    ax.set_axis_off()
 
 
 # --- spectra --------------------------------------------------------------------------------------
@@ -433,7 +422,7 @@ def _panel(
     ax.set_ylabel("cycles per pixel")
     name = _wrapped(panel.name, LETTERS_OF_PANEL)
     title = "\n".join([""] * (lines - len(name)) + name)
-    ax.set_title(title, loc="left", fontsize="medium", weight="bold", pad=23)
+    write_heading(ax, title, pad=23)
     ax.annotate(
         f"lattice bins: {_percent(panel.share)} of the power",
         (0, 1),

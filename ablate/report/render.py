@@ -2,7 +2,8 @@
 
 A reader never sees half a page: every file is written under another name and renamed, exports
 before the page that links to them. What an earlier page had and this one has not is removed; files
-that no page made are left alone.
+that no page made are left alone. Where an earlier page is what would be made again, nothing is done
+and no library for tables and figures is loaded.
 """
 
 import contextlib
@@ -12,25 +13,15 @@ import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from ablate import records
 from ablate import study as studies
-from ablate.evidence.collect import Evidence, collect
-from ablate.evidence.frame import frame
-from ablate.report.index_page import index
-from ablate.report.suite_page import Page, page
-from ablate.report.tables import Table, to_latex, to_markdown
+from ablate.evidence.collect import collect
+from ablate.report import kept
 from ablate.study import Study
 
-SCHEMA = 1  # of manifest.json
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # not allowed in a page
-# A number and its sign stay on one line, and so do the two ends of an interval.
-_GLUE = re.compile(r"(?<=\d) (?=%)|(?<=\d,) (?=−?[\d.,]+\])")
+_LAST = ("index.html", kept.NAME)  # what is named here is written after all else, in this order
 
 
 def render(runs: Path, study: Study, reports: Path) -> Path:
@@ -43,131 +34,60 @@ def render(runs: Path, study: Study, reports: Path) -> Path:
     for id in (study.suite, *(comparison.table for comparison in study.comparisons)):
         if not _ID.fullmatch(id):
             raise ValueError(f"{id!r} is no id; it must be letters, digits and single hyphens")
-    return publish(reports / study.suite, suite_files(collect(runs, study)))
+    folder = reports / study.suite
+    seen = kept.inputs(runs, study)  # first: what changes from here on is seen the next time
+    key = kept.key_of_page(study, seen)
+    if kept.is_current(folder, key):
+        return folder / "index.html"
+    from ablate.report.pages import suite_files
+    from ablate.report.suite_page import page
+
+    keys = {asked.id: kept.key_of_figures(study, asked, seen) for asked in study.comparisons}
+    gathered = page(collect(runs, study), kept.figures(folder, keys.values()))
+    files = suite_files(gathered)
+    figures = {
+        figure.id: (keys[section.comparison.asked.id], figure.drawn)
+        for section in gathered.sections
+        for figure in section.figures
+        if figure.pictures
+    }
+    return publish(folder, {**files, kept.NAME: kept.made(key, files, figures)})
 
 
 def render_index(runs: Path, reports: Path) -> Path:
     """Write the page of all suites over the newest study of each, and return it."""
-    found, unreadable = [], []
+    newest, unreadable = [], []
     for suite in studies.suites(runs):
         try:
-            newest = studies.newest(runs, suite)
+            found = studies.newest(runs, suite)
         except studies.StudyError as error:
             unreadable.append(str(error).replace(f"{runs}{os.sep}", ""))
             continue
-        if newest is not None:
-            found.append(collect(runs, newest))
-    gathered = index(found, unreadable)
-    files = _exports(gathered.table)
-    files["index.html"] = _html("index.html.j2", index=gathered)
-    return publish(reports, files)
+        if found is not None:
+            newest.append(found)
+    keys = [kept.key_of_page(study, kept.inputs(runs, study)) for study in newest]
+    key = kept.key_of_index(keys, unreadable)
+    if kept.is_current(reports, key):
+        return reports / "index.html"
+    from ablate.report.index_page import index
+    from ablate.report.pages import index_files
 
-
-def suite_files(evidence: Evidence) -> dict[str, bytes]:
-    """Return the files of a suite's page by name: a function of the evidence alone."""
-    gathered = page(evidence)
-    files: dict[str, bytes] = {}
-    for table in gathered.tables:
-        files |= _exports(table)
-    for figure in gathered.figures:
-        files |= {f"{figure.id}.{kind}": content for kind, content in figure.files.items()}
-    numbers = frame(evidence)
-    per_epoch = numbers["epoch"].notna()
-    files["runs.csv"] = _csv(numbers[~per_epoch])
-    files["curves.csv"] = _csv(numbers[per_epoch])
-    entries = [
-        snippet.text
-        for snippets in gathered.snippets.values()
-        for snippet in snippets
-        if snippet.name == "BibTeX"
-    ]
-    files["cite.bib"] = ("\n\n".join(entries) + "\n").encode()
-    files["index.html"] = _html("suite.html.j2", page=gathered)
-    files["manifest.json"] = b""  # it names itself among the files
-    files["manifest.json"] = _manifest(gathered, sorted(files))
-    return files
+    files = index_files(index([collect(runs, study) for study in newest], unreadable))
+    return publish(reports, {**files, kept.NAME: kept.made(key, files, {})})
 
 
 def publish(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write files into a folder, `index.html` last, and remove what an earlier call left.
+    """Write files into a folder, the page after its exports, and remove what an earlier call left.
 
     Raises:
         NoRoom: the disk is full.
     """
     before = _made_before(folder)
-    for name in sorted(files, key=lambda name: (name == "index.html", name)):
+    for name in sorted(files, key=lambda name: (name in _LAST, name == kept.NAME, name)):
         _write(folder / name, files[name])
     for name in before - files.keys():
         (folder / name).unlink(missing_ok=True)
     return folder / "index.html"
-
-
-def _exports(table: Table) -> dict[str, bytes]:
-    return {
-        f"{table.id}.csv": table.csv.encode(),
-        f"{table.id}.md": to_markdown(table).encode(),
-        f"{table.id}.tex": to_latex(table).encode(),
-    }
-
-
-def _csv(numbers: Any) -> bytes:
-    text: str = numbers.to_csv(index=False, lineterminator="\n")
-    return text.encode()
-
-
-def _html(template: str, **context: object) -> bytes:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_printable,
-    )
-    return environment.get_template(template).render(**context).encode()
-
-
-def _printable(value: Any) -> Any:
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return _GLUE.sub("\N{NO-BREAK SPACE}", _CONTROL.sub("\ufffd", value))
-    return value
-
-
-def _manifest(gathered: Page, files: list[str]) -> bytes:
-    """Return what a program needs to check a page: what was asked, what came out, fingerprints."""
-    evidence = gathered.evidence
-    content = {
-        "schema_version": SCHEMA,
-        "suite": gathered.study.suite,
-        "study": gathered.study.model_dump(mode="json"),
-        "files": files,
-        "tables": {
-            table.id: {"number": table.number, "title": table.title, "data": table.fingerprint}
-            for table in gathered.tables
-        },
-        "figures": {
-            figure.id: {"number": figure.number, "title": figure.title, "table": figure.table}
-            for figure in gathered.figures
-        },
-        "comparisons": {
-            section.comparison.asked.id: {
-                "findings": section.answer.findings,
-                "scope": section.answer.scope,
-                "screening": bool(section.answer.reasons),
-                "reasons": section.answer.reasons,
-                "data": section.comparison.data.name,
-            }
-            for section in gathered.sections
-        },
-        "trials": {
-            id: {"outcome": trial.outcome, "seed": trial.seed, "reason": trial.reason}
-            for id, trial in evidence.trials().items()
-        },
-        "failures": gathered.failures,
-        "environment": dict(gathered.environment),
-    }
-    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _made_before(folder: Path) -> set[str]:

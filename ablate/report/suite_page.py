@@ -24,7 +24,7 @@ from ablate.evidence.spelling import (
 )
 from ablate.report import cite, claims, comparison, figures, latency, measures, pictures
 from ablate.report.cite import Snippet
-from ablate.report.figures import Figure
+from ablate.report.figures import Drawn, Figure
 from ablate.report.tables import Table
 from ablate.study import DataUsed, Study
 
@@ -128,12 +128,17 @@ class Page:
         return tuple(figure for section in self.sections for figure in section.figures)
 
 
-def page(evidence: Evidence) -> Page:
-    """Gather a suite's page."""
+def page(evidence: Evidence, kept: Mapping[str, Drawn] = {}) -> Page:
+    """Gather a suite's page.
+
+    Args:
+        evidence: what the records say.
+        kept: figures by id that need not be drawn again.
+    """
     study = evidence.study
     requirements = claims.requirements(evidence)
     sections, requirements = _numbered(
-        study, [_section(study, answer) for answer in answers(evidence)], requirements
+        study, [_section(study, answer, kept) for answer in answers(evidence)], requirements
     )
     return Page(
         evidence=evidence,
@@ -220,8 +225,12 @@ def _numbered(
     return tuple(replace(section, runs=numbered(section.runs)) for section in found), required
 
 
-def _section(study: Study, answer: Answer) -> Section:
+def _section(study: Study, answer: Answer, kept: Mapping[str, Drawn]) -> Section:
     found = answer.comparison
+    # Of the trials alone, so that a pass, which comes after them, changes no figure.
+    drawn = replace(found, passes={}, lacking=())
+    # While trials are missing, figures may not be cited, and any moment they are drawn again.
+    exports = citable.missing(study, found) == 0
     is_trained = any(row.trials for row in found.rows)
     return Section(
         answer=answer,
@@ -231,10 +240,10 @@ def _section(study: Study, answer: Answer) -> Section:
         latency=latency.latency(study, found),
         facts=comparison.facts(study, found),
         claims=claims.claims(study, found),
-        forest=figures.forest(found) if is_trained else None,
-        curves=figures.curves(found) if is_trained else None,
-        pictures=pictures.pictures(found),
-        spectra=pictures.spectra(found),
+        forest=figures.forest(drawn, kept, exports) if is_trained else None,
+        curves=figures.curves(drawn, kept, exports) if is_trained else None,
+        pictures=pictures.pictures(drawn, kept, exports),
+        spectra=pictures.spectra(drawn, kept, exports),
         changes=tuple(_change(row) for row in found.rows),
         population=_population(found),
         configs=tuple(_configs(found)),

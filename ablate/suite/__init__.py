@@ -12,8 +12,10 @@
     match.py       widths re-solved until parameters or MACs agree with the baseline's
     preflight.py   builds every variant, refuses those that change nothing
     ask.py         comparisons and rows as a study writes them down
-    plan.py        the study with its trials, facts and passes: what is there, and the time left
+    planned.py     what a plan is: a study with the state of its trials, facts and passes
+    plan.py        making one: what is there, and the time left
     notices.py     what the plan's numbers will not be good for
+    remembered.py  plans that were made before
 
-Up to `load.py` nothing here needs torch.
+Up to `load.py`, in `planned.py` and in `remembered.py` nothing needs torch.
 """

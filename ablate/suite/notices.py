@@ -25,8 +25,8 @@ def notices(study: Study, checked: list[Checked]) -> list[str]:
     for item, comparison in zip(checked, study.comparisons, strict=True):
         if item.refused:
             said.append(
-                f"{comparison.id}: {item.refused} are stored with a loss, which its targets would "
-                f"show; it keeps to the suite's own data, {comparison.data.title}"
+                f"{comparison.id}: {item.refused.dataset.title} are stored with a loss, which its "
+                f"targets would show; it keeps to the suite's own data, {comparison.data.title}"
             )
         fewest = fewest_steps(comparison)
         if fewest < FEWEST_STEPS:

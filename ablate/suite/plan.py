@@ -1,11 +1,11 @@
-"""The plan: a study with the ids of everything it needs, what is there already, and the time left.
+"""Making a plan: the ids of everything a study needs, what is there already, and the time left."""
 
-Trials go seed by seed, all variants of one seed before the next, so that a run that is interrupted
-is balanced, and drift of the machine falls on all variants alike.
-"""
-
+import hashlib
+import os
+import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,72 +13,24 @@ from typing import Any
 import torch
 
 from ablate import catalog, environment, metrics, passes, records
-from ablate.data import Dataset
 from ablate.records import Record
-from ablate.study import ComparisonAsked, Row, Study
+from ablate.study import ComparisonAsked, Study
 from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
 from ablate.suite.notices import FEWEST_STEPS, fewest_steps, notices
-from ablate.suite.preflight import BuiltRow, Checked
+from ablate.suite.planned import Basis, PassPlan, Plan, TrialPlan, bring_together, slots, stored
+from ablate.suite.preflight import BuiltRow, Checked, one_thread
 from ablate.suite.source import Problem, SuiteError
 from ablate.train import ENGINE, precision, probe
 from ablate.train.trial import assemble, spec_of
 
 
-@dataclass(frozen=True)
-class TrialPlan:
-    """One trial of the plan and what is known of it."""
-
-    id: str
-    seed: int
-    comparison: str  # that needs it first
-    label: str  # of the row there: "depthwise/normal"
-    job: dict[str, Any]  # for the executor
-    done: bool
-    seconds: float  # what it took, or is expected to take
-
-    @property
-    def name(self) -> str:
-        """How people are told of it."""
-        return f"{self.label} seed {self.seed}"
-
-
-@dataclass(frozen=True)
-class PassPlan:
-    """What is measured over the networks of a comparison together, and what is known of it."""
-
-    id: str
-    name: str  # for people: "latency of depthwise"
-    job: dict[str, Any]  # for the executor
-    done: bool
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that `ablate run` will do, before it does it."""
-
-    study: Study
-    trials: list[TrialPlan]  # each once, seed-major
-    passes: list[PassPlan]  # after the trials, one at a time
-    facts: dict[str, Record]
-    damaged: list[str]  # records that were set aside, in words
-    notices: list[str]  # what the user should know before paying for it
-    other: tuple[str, float] | None  # another profile and its core-seconds, for who wants more
-
-    @property
-    def missing(self) -> list[TrialPlan]:
-        """The trials that are yet to be run, in order."""
-        return [trial for trial in self.trials if not trial.done]
-
-    @property
-    def missing_passes(self) -> list[PassPlan]:
-        """The passes that are yet to be measured, in order."""
-        return [found for found in self.passes if not found.done]
-
-
-def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Plan:
+@one_thread()
+def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, workers: int = 1) -> Plan:
     """Turn checked comparisons into a study, trials and facts.
+
+    How long a trial takes is known from another seed of the same, else from a few timed steps, as
+    it is where so many `workers` train side by side.
 
     Facts are computed and recorded where they are missing (they take a second, and need no seed);
     nothing is trained. Damaged records are set aside, so that they are made again.
@@ -90,31 +42,18 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
     damaged: list[str] = []
     facts: dict[str, Record] = {}
     plugins = {name: catalog.digest(path) for name, path in loaded.plugins.items()}
-    trials: dict[str, TrialPlan] = {}
-    pace = _Pace(runs, damaged, device)
+    distinct: dict[str, _Work] = {}
+    work: dict[str, _Work] = {}  # by trial
     together: dict[str, PassPlan] = {}
     asked = []
     for item in checked:
         rows = []
         for built in item.rows:
-            ids = {}
-            for seed in loaded.seeds(item.comparison, built.variant.name):
-                spec = _spec(built, seed, device, _used(built.config, plugins))
-                job = {
-                    "spec": spec,
-                    "data": built.opened.component,
-                    "plugins": [str(path) for path in loaded.plugins.values()],
-                    "runs": str(runs),
-                }
-                ids[seed] = records.identity(spec)
-                label = f"{item.comparison.id}/{built.variant.name}"
-                if built.matches != ["none"] and built is not item.rows[0]:
-                    label += f" (equal {', '.join(m for m in built.matches if m != 'none')})"
-                if ids[seed] not in trials:
-                    done, seconds = pace.of(ids[seed], spec, built.config, built.opened.dataset)
-                    trials[ids[seed]] = TrialPlan(
-                        ids[seed], seed, item.comparison.id, label, job, done, seconds
-                    )
+            spec = _spec(built, 0, device, _used(built.config, plugins))
+            one = distinct.setdefault(records.canonical(spec), _Work(built, spec))
+            ids = identities(spec, loaded.seeds(item.comparison, built.variant.name))
+            for id in ids.values():
+                work.setdefault(id, one)
             fact = _fact(runs, built.config, item, plugins, facts, damaged)
             full = _fact(runs, built.full_config, item, plugins, facts, damaged)
             rows.append(row_of(built, ids, fact, full))
@@ -124,61 +63,116 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str) -> Pla
         ids_by_metric = {} if timed is None else {"latency": timed.id}
         asked.append(comparison_of(loaded, item, rows, ids_by_metric))
     study = study_of(loaded, asked, device)
-    ordered = sorted(trials.values(), key=lambda trial: study.seeds.index(trial.seed))
-    other = None
+    full_cost = None
     if study.profile != "full" and all(
         fewest_steps(comparison) >= FEWEST_STEPS for comparison in asked
     ):  # a shorter trial is too small a base
-        other = ("full", _full_cost(loaded, checked, trials, asked, facts))
-    said = [*notices(study, checked), *pace.notices()]
-    return Plan(study, ordered, list(together.values()), facts, damaged, said, other)
+        full_cost = _full_cost(loaded, checked, asked, facts)
+    basis = Basis(study, notices(study, checked), full_cost)
+    there = _there(runs, [slot.id for slot in slots(study)], damaged)
+    paths = [str(path) for path in loaded.plugins.values()]
+    trials = list(_trials(study, work, there, runs, paths, workers))
+    commits = [record.environment.get("commit") for record in there.values()]
+    return bring_together(basis, trials, list(together.values()), facts, damaged, commits)
 
 
-class _Pace:
-    """How long trials take: from records of the same configuration, else from a few timed steps."""
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What trials have in common that differ in nothing but the seed."""
 
-    def __init__(self, runs: Path, damaged: list[str], device: str) -> None:
-        self.runs, self.damaged, self.device = runs, damaged, device
-        self.known: dict[str, float] = {}
-        self.other_code: dict[str, int] = {}  # trials that are there already, by their commit
+    built: BuiltRow
+    spec: dict[str, Any]  # but for its seed
 
-    def of(
-        self, id: str, spec: dict[str, Any], config: dict[str, Any], dataset: Dataset
-    ) -> tuple[bool, float]:
-        """Return whether a trial needs no more work, and its seconds."""
-        key = records.canonical({**spec, "seed": None})
-        record = stored(self.runs, "trial", id, self.damaged)
-        if record is not None and record.status != "failed":  # what failed is tried again
-            commit, current = record.environment.get("commit"), environment.code()[0]
-            if commit and current and commit != current:
-                self.other_code[commit] = self.other_code.get(commit, 0) + 1
-            self.known[key] = record.seconds
-            return True, record.seconds
-        if key not in self.known:
-            try:
-                seconds = probe.seconds(config, dataset, spec["precision"], self.device)
-            except Exception:  # its trials fail as early, and their records say why
-                seconds = 1.0
-            self.known[key] = seconds
-        return False, self.known[key]
 
-    def notices(self) -> list[str]:
-        """Say which trials come from other code; what changes their result changes `ENGINE`."""
-        return [
-            f"{count} trials that are there already come from commit {commit[:12]}"
-            for commit, count in self.other_code.items()
-        ]
+def identities(spec: Mapping[str, Any], seeds: Iterable[int]) -> dict[int, str]:
+    """Return by seed the ids of what a spec asks for with that seed.
+
+    They are those of `records.identity`, but what all seeds have in common is hashed once.
+    """
+    text = records.canonical({**spec, "seed": None})
+    # Keys are sorted and no other of a trial's spec comes after "seed"; where one does, and so
+    # `null}` is not the end, that is found here.
+    before = text.removesuffix("null}")
+    assert before.endswith('"seed":'), "a spec has a key that comes after its seed"
+    common = hashlib.sha256(before.encode())
+    found = {}
+    for seed in seeds:
+        state = common.copy()
+        state.update(f"{seed}}}".encode())
+        found[seed] = state.hexdigest()[:16]
+    return found
+
+
+def _there(runs: Path, ids: Iterable[str], damaged: list[str]) -> dict[str, Record]:
+    """Return the records of trials that need no more work; what failed is tried again."""
+    folder = records.folder(runs, "trial", "_").parent
+    listed = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+    found = {}
+    for id in ids:
+        record = stored(runs, "trial", id, damaged) if id in listed else None
+        if record is not None and record.status != "failed":
+            found[id] = record
+    return found
+
+
+def _trials(
+    study: Study,
+    work: Mapping[str, _Work],
+    there: Mapping[str, Record],
+    runs: Path,
+    plugins: list[str],
+    workers: int,
+) -> Iterator[TrialPlan]:
+    """Yield every trial with its state."""
+    took = {work[id]: record.seconds for id, record in there.items()}
+    took |= _expected([one for one in work.values() if one not in took], study.device, workers)
+    for slot in slots(study):
+        one, done = work[slot.id], slot.id in there
+        job = {
+            "spec": {**one.spec, "seed": slot.seed},
+            "data": one.built.opened.component,
+            "plugins": plugins,
+            "runs": str(runs),
+        }
+        seconds = there[slot.id].seconds if done else took[one]
+        yield TrialPlan(slot.id, slot.seed, slot.comparison, slot.label, job, done, seconds)
+
+
+def _expected(unknown: Iterable[_Work], device: str, workers: int) -> dict[_Work, float]:
+    """Return the seconds of trials of which no seed was run, so many side by side, by timed steps.
+
+    Each is timed alone. How much longer it takes beside others is measured on the longest of them:
+    threads that do the same steps at once get in each other's way as processes do.
+    """
+    found = {one: _probed(one, device) for one in dict.fromkeys(unknown)}
+    if not found or workers == 1 or device != "cpu":
+        return found
+    longest = max(found, key=lambda one: found[one])
+    with ThreadPoolExecutor(workers) as pool:
+        beside = list(pool.map(lambda _: _probed(longest, device), range(workers)))
+    slower = max(1.0, statistics.fmean(beside) / found[longest])
+    return {one: seconds * slower for one, seconds in found.items()}
+
+
+def _probed(one: _Work, device: str) -> float:
+    try:
+        dataset = one.built.opened.dataset
+        return probe.seconds(one.built.config, dataset, one.spec["precision"], device)
+    except Exception:  # its trials fail as early, and their records say why
+        return 1.0
 
 
 def _full_cost(
     loaded: Loaded,
     checked: list[Checked],
-    trials: dict[str, TrialPlan],
     asked: list[ComparisonAsked],
     facts: dict[str, Record],
-) -> float:
-    """Return about what the full profile takes, in core-seconds: time goes with MACs and images."""
-    total = 0.0
+) -> dict[str, float]:
+    """Return how many core-seconds of the full profile stand for each second of a trial.
+
+    Time goes with MACs and images. Each row counts by its first trial.
+    """
+    found: dict[str, float] = {}
     for item, comparison in zip(checked, asked, strict=True):
         for row in comparison.rows:
             work = [
@@ -189,26 +183,10 @@ def _full_cost(
                 )
                 for fact, config in ((row.full_facts, row.full_config), (row.facts, row.config))
             ]
-            one = trials[next(iter(row.trials.values()))].seconds
+            first = next(iter(row.trials.values()))
             seeds = loaded.seeds(item.comparison, row.variant, "full")
-            total += one * work[0] / work[1] * len(seeds)
-    return total
-
-
-def stored(runs: Path, kind: records.Kind, id: str, damaged: list[str]) -> Record | None:
-    """Return a record; set a damaged one aside, name it in `damaged` and return None.
-
-    Raises:
-        NewerRecord: it is of a newer version of ablate.
-    """
-    try:
-        return records.read(runs, kind, id)
-    except records.NewerRecord:
-        raise
-    except records.DamagedRecord as error:
-        moved = records.set_aside(runs, kind, id)
-        damaged.append(f"{error}; set aside as {moved}, it is made again")
-        return None
+            found[first] = found.get(first, 0.0) + work[0] / work[1] * len(seeds)
+    return found
 
 
 def _spec(built: BuiltRow, seed: int, device: str, plugins: dict[str, str]) -> dict[str, Any]:
@@ -322,6 +300,12 @@ def _latency(
     )
 
 
+def precision_of(trial: TrialPlan) -> tuple[str, str]:
+    """Return the precision that a trial is trained in, and why in words."""
+    spec = trial.job["spec"]
+    return precision.choose(spec["config"]["recipe"]["precision"], spec["device"])
+
+
 def pick_device(wanted: str | None) -> str:
     """Return the device to train on: what is asked for, else CUDA if there is any, else the CPU.
 
@@ -340,11 +324,3 @@ def pick_device(wanted: str | None) -> str:
         message = f"{wanted!r} is not to be had on this machine; usable: {usable}"
         raise SuiteError("", "", [Problem("--device", message)])
     return wanted
-
-
-def by_row(plan: Plan) -> Iterator[tuple[ComparisonAsked, Row, int, int]]:
-    """Yield every row with how many of its trials are done and planned."""
-    done = {trial.id for trial in plan.trials if trial.done}
-    for comparison in plan.study.comparisons:
-        for row in comparison.rows:
-            yield comparison, row, len(done & set(row.trials.values())), len(row.trials)

@@ -4,7 +4,8 @@ What only building can tell is found here: shapes that do not fit, budgets that 
 variants whose network is the baseline's. All problems of all variants come together.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,10 +26,22 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
+class Source:
+    """What was asked of `open_data`, and what it gave."""
+
+    asked: dict[str, Any]  # the component: a name and its own options
+    fallback: str | None
+    dataset: Dataset
+    used: str  # the name of the data set that was loaded
+    reason: str | None  # why it is the fallback
+
+
+@dataclass(frozen=True)
 class Opened:
     """A data set as a comparison uses it."""
 
-    dataset: Dataset
+    source: Source
+    dataset: Dataset  # with its validation split
     component: dict[str, Any]  # of the data set that is really used: its name and own options
     requested: str
     fallback_reason: str | None
@@ -60,9 +73,22 @@ class Checked:
     shape: Shape
     outputs: int
     rows: list[BuiltRow] = field(default_factory=list)
-    refused: str | None = None  # title of the data of `--data`, where the task cannot use them
+    refused: Opened | None = None  # the data of `--data`, where the task cannot use them
+    sources: list[Source] = field(default_factory=list)  # all data that were looked at for it
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread: for an image or two, more cost more than they bring."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@one_thread()
 def check(loaded: Loaded) -> list[Checked]:
     """Build every variant of every comparison.
 
@@ -70,7 +96,7 @@ def check(loaded: Loaded) -> list[Checked]:
         SuiteError: with the problems of the file and those found by building, all together.
     """
     found = list(loaded.problems)
-    cache: dict[str, Opened | _Refused] = {}
+    cache = _Cache()
     checked = []
     for comparison in loaded.suite.comparisons:
         variants = loaded.variants.get(comparison.id, [])
@@ -92,7 +118,9 @@ def check(loaded: Loaded) -> list[Checked]:
             continue
         result = _build(loaded, comparison, [v for v in sound if v.name in data], data, found)
         if result is not None:
-            checked.append(replace(result, refused=refused))
+            looked_at = [*data.values(), *([refused] if refused else [])]
+            sources = list({id(one.source): one.source for one in looked_at}.values())
+            checked.append(replace(result, refused=refused, sources=sources))
     if found:
         raise SuiteError(loaded.source.name, loaded.source.text, found)
     return checked
@@ -124,31 +152,44 @@ def _metric(loaded: Loaded, comparison: Comparison) -> list[Problem]:
     return [Problem(place, message)]
 
 
-def _open(variant: Variant, cache: dict[str, Opened | _Refused]) -> Opened | _Refused:
+@dataclass(frozen=True)
+class _Cache:
+    """What was opened, so that nothing is opened twice."""
+
+    sources: dict[str, Source | _Refused] = field(default_factory=dict)
+    opened: dict[str, Opened | _Refused] = field(default_factory=dict)
+
+
+def _open(variant: Variant, cache: _Cache) -> Opened | _Refused:
     values = variant.trained.values["data"]
     own = {k: v for k, v in values.items() if k not in (*SIZES, "fallback")}
-    key = repr((own, values["fallback"], values["validation_images"]))
-    if key not in cache:
-        blamed: Loc = ("data", "name")
+    fallback, held_out = values["fallback"], values["validation_images"]
+    key = repr((own, fallback))
+    if key not in cache.sources:
         try:
-            fallback = values["fallback"]
-            dataset, used, reason = open_data(own, fallback, allow_fallback=fallback is not None)
-            blamed = ("data", "validation_images")
-            dataset = with_validation(dataset, values["validation_images"])
-            component = own if used == own["name"] else {"name": used}
-            cache[key] = Opened(dataset, component, own["name"], reason)
+            given = open_data(own, fallback, allow_fallback=fallback is not None)
+            cache.sources[key] = Source(own, fallback, *given)
         except DataError as error:
-            cache[key] = _Refused(blamed, str(error))
-    return cache[key]
+            cache.sources[key] = _Refused(("data", "name"), str(error))
+    source = cache.sources[key]
+    if isinstance(source, _Refused):
+        return source
+    key = repr((own, fallback, held_out))
+    if key not in cache.opened:
+        try:
+            dataset = with_validation(source.dataset, held_out)
+            component = own if source.used == own["name"] else {"name": source.used}
+            cache.opened[key] = Opened(source, dataset, component, own["name"], source.reason)
+        except DataError as error:
+            cache.opened[key] = _Refused(("data", "validation_images"), str(error))
+    return cache.opened[key]
 
 
-def _lossless(
-    variants: list[Variant], cache: dict[str, Opened | _Refused]
-) -> tuple[list[Variant], str | None]:
+def _lossless(variants: list[Variant], cache: _Cache) -> tuple[list[Variant], Opened | None]:
     """Return variants with the suite's own data where those of `--data` will not do.
 
     A task that takes images as what should come out cannot use images that were stored with a loss.
-    The title of what was refused comes along.
+    What was refused comes along.
     """
     baseline = variants[0].trained
     task = catalog.load("tasks", baseline.values["task"]["kind"])
@@ -163,7 +204,7 @@ def _lossless(
         return configure([layer for layer in draft.layers if layer.name != "--data"])
 
     kept = [replace(v, trained=without(v.trained), full=without(v.full)) for v in variants]
-    return kept, opened.dataset.title
+    return kept, opened
 
 
 def _other_test(variant: Variant, baseline: Variant) -> _Refused | None:
@@ -276,7 +317,13 @@ def _rows(
             name = f"{checked.comparison.id}/{one.variant.name}"
             problems.append(f"{name} at equal {kind.kind}: {error}")
             continue
-        nets = [assemble(config, opened.dataset)[0] for config in (row.config, row.full_config)]
+        nets = [
+            own if config is draft.values else assemble(config, opened.dataset)[0]
+            for config, draft, own in (
+                (row.config, one.variant.trained, one.trained),
+                (row.full_config, one.variant.full, one.full),
+            )
+        ]
         row = replace(row, structure=networks.difference((against or baseline).full, nets[1]))
         signature = [networks.signature(net) for net in nets]
         if signature in signatures:

@@ -76,6 +76,7 @@ class Recipe(Strict):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: PositiveInt = 1  # of a CPU trial; part of its identity, since it changes rounding
+    exact: bool = False  # deterministic kernels on a GPU too: the same bytes again, more slowly
 
 
 class Config(Strict):

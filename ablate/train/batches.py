@@ -46,15 +46,16 @@ class Schedule:
 
 def channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each channel, on the scale 0…255, shapes (c,)."""
-    total = np.zeros(split.images.shape[-1])
-    squares = np.zeros_like(total)
-    for start in range(0, len(split.images), 4096):  # in parts: no float copy of the whole set
-        part = split.images[start : start + 4096].astype(np.float64)
-        total += part.sum((0, 1, 2))
-        squares += (part**2).sum((0, 1, 2))
-    count = split.images[..., 0].size
-    mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
+    channels = split.images.shape[-1]
+    counts = np.zeros((channels, 256), np.int64)  # of every value: exact, and quickly counted
+    for start in range(0, len(split.images), 1024):  # in parts: no wider copy of the whole set
+        part = split.images[start : start + 1024].reshape(-1, channels)
+        for channel in range(channels):
+            counts[channel] += np.bincount(part[:, channel], minlength=256)
+    values, total = np.arange(256), counts[0].sum()
+    mean = counts @ values / total
+    variance = counts @ values**2 / total - mean**2
+    std = np.sqrt(np.maximum(variance, 1e-12))
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
 
 
@@ -121,14 +122,16 @@ def gather(data: Images, order: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
     Returns:
         float32 (b, c, h, w) in channels_last memory.
     """
-    height, width = (side - 2 * data.pad for side in data.images.shape[1:3])
+    tall, wide, channels = data.images.shape[1:]
+    height, width = tall - 2 * data.pad, wide - 2 * data.pad
     device = data.images.device
     rows = shift[:, 0, None] + torch.arange(height, device=device)  # (b, h)
     columns = torch.arange(width, device=device).expand(len(order), width)
     columns = torch.where(flip[:, None], width - 1 - columns, columns) + shift[:, 1, None]  # (b, w)
-    pixels = data.images[
-        order[:, None, None], rows[:, :, None], columns[:, None, :]
-    ]  # (b, h, w, c)
+    # One index into all pixels: twice as fast on a CPU as an index an axis.
+    places = ((order[:, None] * tall + rows) * wide)[:, :, None] + columns[:, None, :]  # (b, h, w)
+    pixels = data.images.view(-1, channels).index_select(0, places.view(-1))
+    pixels = pixels.view(len(order), height, width, channels)
     return normalise(data, pixels)
 
 

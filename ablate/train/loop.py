@@ -18,6 +18,7 @@ from ablate.suite.schema import Recipe
 from ablate.tasks import Task
 from ablate.train import batches
 from ablate.train.precision import autocast
+from ablate.train.source import Source, plain, portions
 
 EVALUATION_BATCH = 1000
 
@@ -37,56 +38,72 @@ class Plan:
     seed: int
 
 
-def train(
-    network: nn.Module, plan: Plan, data: batches.Images, validation: batches.Images | None
-) -> Iterator[Epoch]:
-    """Train a network in place, yielding what each epoch showed.
+@dataclass
+class State:
+    """What training changes, between two epochs."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer | None  # None: the network has no parameters
+    epochs: int = 0  # that are done
+
+
+def begin(network: nn.Module, plan: Plan) -> State:
+    """Return the state before the first epoch; the network moves to the device."""
+    _move(network, plan)
+    if next(network.parameters(), None) is None:
+        return State(network, None)
+    recipe = plan.recipe
+    optimizer = torch.optim.SGD(
+        parameter_groups(network, recipe),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        fused=plan.device in ("cpu", "cuda"),  # torch 2.6 has it for these
+    )
+    return State(network, optimizer)
+
+
+def train(state: State, plan: Plan, data: Source, validation: Source | None) -> Iterator[Epoch]:
+    """Train the network of a state from where it is, yielding what each epoch showed.
 
     A network without parameters is left as it is: there is nothing to train, and no epoch.
 
     Raises:
         Diverged: the training or the validation loss of an epoch is not finite.
     """
-    recipe = plan.recipe
-    if next(network.parameters(), None) is None:
+    if state.optimizer is None:
         return
+    recipe, network, optimizer = plan.recipe, state.network, state.optimizer
     steps = -(-len(data) // recipe.batch_size)
-    optimizer = torch.optim.SGD(
-        parameter_groups(network, recipe),
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
-    )
     rates = learning_rates(recipe, steps * recipe.epochs)
-    _move(network, plan)
     schedule = batches.schedules(
         len(data), recipe.batch_size, recipe.epochs, recipe.augment, data.pad, plan.seed
     )
     watched = plan.task.progress or plan.task.scores
-    done = 0
     for number, epoch in enumerate(schedule, start=1):
+        if number <= state.epochs:  # done before; what it drew is drawn again and let go
+            continue
         began = time.perf_counter()
         network.train()
-        order, shift, flip = (
-            part.to(plan.device) for part in (epoch.order, epoch.shift, epoch.flip)
-        )
+        done = (number - 1) * steps
         total = torch.zeros((), device=plan.device)
         counts: dict[str, Tensor] = {}
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = rates[done]
-            images = batches.gather(data, order[step], shift[step], flip[step])
-            inputs, wanted = plan.task.examples(images, data.targets[order[step]])
-            with autocast(plan.precision, plan.device):
-                output = network(inputs)
-            loss = plan.task.loss(output.float(), wanted)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            optimizer.step()
-            total += loss.detach()
-            for name, score in watched(output.detach().float(), wanted).items():
-                counts[name] = counts.get(name, 0) + score.float().mean()
-            done += 1
+        for images, some in portions(data, epoch):
+            for order, shift, flip in zip(some.order, some.shift, some.flip, strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = rates[done]
+                batch = batches.gather(images, order, shift, flip)
+                inputs, wanted = plan.task.examples(batch, images.targets[order])
+                with autocast(plan.precision, plan.device):
+                    output = network(inputs)
+                loss = plan.task.loss(output.float(), wanted)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+                optimizer.step()
+                total += loss.detach()
+                for name, score in watched(output.detach().float(), wanted).items():
+                    counts[name] = counts.get(name, 0) + score.float().mean()
+                done += 1
         mean_loss = total.item() / steps
         seconds = time.perf_counter() - began
         if not np.isfinite(mean_loss):
@@ -97,6 +114,7 @@ def train(
             seen = evaluate(network, plan, validation, f"validation loss after epoch {number}")
             means = {name: float(values.mean()) for name, values in seen.items()}
             scores |= {"validation_loss": means["loss"]} | _named("validation", plan.task, means)
+        state.epochs = number
         yield Epoch(
             epoch=number,
             step=done,
@@ -109,7 +127,7 @@ def train(
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, plan: Plan, data: batches.Images, what: str
+    network: nn.Module, plan: Plan, data: Source, what: str
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Return the task's scores of every example, each of shape (n,).
 
@@ -134,9 +152,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def keepsakes(
-    network: nn.Module, plan: Plan, data: batches.Images
-) -> dict[str, np.ndarray[Any, Any]]:
+def keepsakes(network: nn.Module, plan: Plan, data: Source) -> dict[str, np.ndarray[Any, Any]]:
     """Return the arrays that the task keeps of the first batch of examples, {} if it keeps none."""
     if plan.task.keep is None:
         return {}
@@ -145,15 +161,13 @@ def keepsakes(
 
 
 def _predictions(
-    network: nn.Module, plan: Plan, data: batches.Images
+    network: nn.Module, plan: Plan, data: Source
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield inputs, output (float32) and what was wanted of each batch, in evaluation mode."""
     _move(network, plan)
     network.eval()
-    for start in range(0, len(data), EVALUATION_BATCH):
-        stop = start + EVALUATION_BATCH
-        images = batches.plain(data, start, stop)
-        inputs, wanted = plan.task.examples(images, data.targets[start:stop])
+    for images, targets in plain(data, EVALUATION_BATCH):
+        inputs, wanted = plan.task.examples(images, targets)
         with autocast(plan.precision, plan.device):
             output = network(inputs)
         yield inputs, output.float(), wanted

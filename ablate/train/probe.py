@@ -11,7 +11,8 @@ from ablate import networks
 from ablate.data import Dataset, Split
 from ablate.suite.schema import Recipe
 from ablate.train import batches
-from ablate.train.loop import EVALUATION_BATCH, Plan, evaluate, train
+from ablate.train.loop import EVALUATION_BATCH, Plan, begin, evaluate, train
+from ablate.train.source import open_source
 from ablate.train.trial import assemble
 
 STEPS = 3
@@ -35,8 +36,10 @@ def seconds(config: Mapping[str, Any], dataset: Dataset, precision: str, device:
         networks.initialise(network, seed=0)
         plan = Plan(task, short, precision, device, seed=0)
         statistics = batches.channel_statistics(sample)
-        data = batches.to_device(sample, None, batches.PAD, statistics, device)
-        epochs = list(train(network, plan, data, None))  # none of a network without parameters
+        data = open_source(sample, None, batches.PAD, statistics, device)
+        epochs = list(
+            train(begin(network, plan), plan, data, None)
+        )  # none of a network without parameters
         evaluate(network, plan, data, "loss")  # warms up
         began = time.perf_counter()
         evaluate(network, plan, data, "loss")

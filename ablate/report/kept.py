@@ -1,0 +1,200 @@
+"""What can be kept of an earlier page: all of it, or the figures of some comparisons.
+
+A page is a function of its study, the records, this package and the libraries that it draws with.
+`.made.json` beside a page holds a digest of these, one of every file, and for each figure one of
+what it was drawn from and one of how it looks. What was made from the same and is intact is what
+would be made again: it is kept. Nothing heavy is imported to find that out.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+import ablate
+from ablate import records
+from ablate.report.figures import Drawn
+from ablate.study import ComparisonAsked, Study
+
+NAME = ".made.json"
+_LIBRARIES = (
+    *("matplotlib", "contourpy", "fonttools", "kiwisolver", "numpy", "pillow"),  # draw
+    *("jinja2", "markupsafe", "pandas", "pydantic", "ruamel.yaml", "scipy", "tabulate"),  # write
+)
+_PICTURE = re.compile("<svg .*?</svg>", re.DOTALL)  # none is within another
+
+Inputs = Mapping[str, Sequence[str]]  # `trial <id>` -> what is there of the record
+
+
+def _digest(*parts: bytes) -> str:
+    state = hashlib.sha256()
+    for part in parts:  # with their lengths, so that no two lists of parts look the same
+        state.update(f"{len(part)}\n".encode())
+        state.update(part)
+    return state.hexdigest()
+
+
+def _maker() -> str:
+    """Return a digest of all that makes pages: this package and the libraries, by their versions.
+
+    Any file of the package counts, also one that no page depends on: to draw once more is cheap, to
+    keep what should be drawn again is wrong.
+    """
+    root = Path(ablate.__file__).parent
+    parts = [f"Python {platform.python_version()}".encode()]
+    for name in _LIBRARIES:
+        try:
+            parts.append(f"{name} {importlib.metadata.version(name)}".encode())
+        except importlib.metadata.PackageNotFoundError:
+            parts.append(name.encode())
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".py", ".j2", ".css"):
+            parts += [path.relative_to(root).as_posix().encode(), path.read_bytes()]
+    return _digest(*parts)
+
+
+# As the code is when it is loaded: a file that is edited later is not what this process runs.
+_MAKER = _maker()
+
+
+def inputs(runs: Path, study: Study) -> Inputs:
+    """Return what there is of every record of a study, to be read before the records are."""
+    asked: dict[str, Path] = {}
+
+    def ask(kind: records.Kind, ids: Iterable[str]) -> None:
+        asked.update({f"{kind} {id}": records.folder(runs, kind, id) for id in ids})
+
+    for comparison in study.comparisons:
+        ask("pass", comparison.passes.values())
+        for row in comparison.rows:
+            ask("trial", row.trials.values())
+            ask("fact", (row.facts, row.full_facts))
+    return {
+        name: [_content(place / file) for file in ("", "record.json", "arrays.npz")]
+        for name, place in asked.items()
+    }
+
+
+def _content(path: Path) -> str:
+    """Return a digest of a file, or what is in its place."""
+    if path.is_dir():
+        return "folder"
+    try:
+        return _digest(path.read_bytes())
+    except OSError as error:
+        return f"error {error.errno}"
+
+
+def key_of_page(study: Study, seen: Inputs) -> str:
+    """Return a digest of all that the page of a study depends on."""
+    return _key(_MAKER, study.model_dump(mode="json"), seen)
+
+
+def key_of_index(studies: Iterable[str], unreadable: Sequence[str]) -> str:
+    """Return a digest of all that the page of all suites depends on.
+
+    Args:
+        studies: the key of each suite's page, in order.
+        unreadable: what is said of the studies that cannot be read.
+    """
+    return _key(_MAKER, list(studies), list(unreadable))
+
+
+def key_of_figures(study: Study, comparison: ComparisonAsked, seen: Inputs) -> str:
+    """Return a digest of all that the figures of a comparison depend on: all but its passes."""
+    ids = {
+        name
+        for row in comparison.rows
+        for name in (
+            *(f"trial {id}" for id in row.trials.values()),
+            *(f"fact {id}" for id in (row.facts, row.full_facts)),
+        )
+    }
+    asked = comparison.model_dump(mode="json", exclude={"passes"})
+    # When a study stops decides whether trials are missing, and hence whether there are exports.
+    return _key(_MAKER, asked, study.stop, {id: seen[id] for id in ids})
+
+
+def _key(*parts: Any) -> str:
+    return _digest(records.canonical(parts).encode())
+
+
+def made(key: str, files: Mapping[str, bytes], figures: Mapping[str, tuple[str, Drawn]]) -> bytes:
+    """Return the content of `.made.json`.
+
+    Args:
+        key: of the page.
+        files: all others of the page.
+        figures: by id, each with the key of what it was drawn from.
+    """
+    content = {
+        "page": key,
+        "files": {name: _digest(content) for name, content in files.items()},
+        "figures": {
+            id: {"key": drawn_from, "kinds": sorted(drawn.files), "digest": _look(drawn)}
+            for id, (drawn_from, drawn) in figures.items()
+        },
+    }
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def is_current(folder: Path, key: str) -> bool:
+    """Return whether the page in a folder was made from what a key stands for, and is intact."""
+    before = _made_before(folder)
+    files = before.get("files")
+    if before.get("page") != key or not isinstance(files, dict) or not files:
+        return False
+    try:
+        return all(_digest((folder / name).read_bytes()) == files[name] for name in files)
+    except OSError:
+        return False
+
+
+def figures(folder: Path, keys: Iterable[str]) -> dict[str, Drawn]:
+    """Return the figures of the page in a folder, by id, that are intact and have one of the keys.
+
+    Args:
+        folder: of the page.
+        keys: of the comparisons as they are now.
+    """
+    current, found = set(keys), {}
+    try:
+        page = (folder / "index.html").read_text(encoding="utf-8")
+        for id, figure in _made_before(folder).get("figures", {}).items():
+            if figure["key"] in current:
+                drawn = _drawn(folder, page, id, figure["kinds"])
+                if _look(drawn) == figure["digest"]:
+                    found[id] = drawn
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # changed by hand: what is left of it is drawn again
+    return found
+
+
+def _made_before(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}  # no page yet, or not one of ours
+    return content if isinstance(content, dict) else {}
+
+
+def _drawn(folder: Path, page: str, id: str, kinds: Sequence[str]) -> Drawn:
+    """Read a figure back: its pictures stand in the page, and its files beside it."""
+    _, _, after = page.partition(f'<figure id="{id}">')
+    pictures = _PICTURE.findall(after.partition("</figure>")[0])
+    return Drawn(
+        tuple(map(Markup, pictures)),
+        {kind: (folder / f"{id}.{kind}").read_bytes() for kind in kinds},
+    )
+
+
+def _look(drawn: Drawn) -> str:
+    pictures = (picture.encode() for picture in drawn.pictures)
+    files = (part for kind in sorted(drawn.files) for part in (kind.encode(), drawn.files[kind]))
+    return _digest(*pictures, *files)

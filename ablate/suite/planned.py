@@ -1,0 +1,164 @@
+"""What a plan is: a study with the state of everything that it needs. Making one is in `plan.py`.
+
+Trials go seed by seed, all variants of one seed before the next, so that a run that is interrupted
+is balanced, and drift of the machine falls on all variants alike.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate import records
+from ablate.records import Record
+from ablate.study import ComparisonAsked, Row, Study
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """One trial of the plan and what is known of it."""
+
+    id: str
+    seed: int
+    comparison: str  # that needs it first
+    label: str  # of the row there: "depthwise/normal"
+    job: dict[str, Any]  # for the executor; of a plan that was remembered {}, all of it being done
+    done: bool
+    seconds: float  # what it took, or is expected to take
+
+    @property
+    def name(self) -> str:
+        """How people are told of it."""
+        return f"{self.label} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """What is measured over the networks of a comparison together, and what is known of it."""
+
+    id: str
+    name: str  # for people: "latency of depthwise"
+    job: dict[str, Any]  # for the executor; as of a trial
+    done: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What of a plan follows from what is asked, whatever records there are."""
+
+    study: Study
+    notices: list[str]
+    # Trial id → how many core-seconds of the full profile stand for each second of that trial. None
+    # where the plan is of the full profile itself, or its trials are too short to tell.
+    full: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that `ablate run` will do, before it does it."""
+
+    study: Study
+    trials: list[TrialPlan]  # each once, seed-major
+    passes: list[PassPlan]  # after the trials, one at a time
+    facts: dict[str, Record]
+    damaged: list[str]  # records that were set aside, in words
+    notices: list[str]  # what the user should know before paying for it
+    other: tuple[str, float] | None  # another profile and its core-seconds, for who wants more
+    basis: Basis | None = None
+
+    @property
+    def missing(self) -> list[TrialPlan]:
+        """The trials that are yet to be run, in order."""
+        return [trial for trial in self.trials if not trial.done]
+
+    @property
+    def missing_passes(self) -> list[PassPlan]:
+        """The passes that are yet to be measured, in order."""
+        return [found for found in self.passes if not found.done]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A trial that a study asks for."""
+
+    id: str
+    seed: int
+    comparison: str
+    label: str
+
+
+def slots(study: Study) -> list[Slot]:
+    """Return the trials of a study, each once, in the order in which they are to run."""
+    found: dict[str, Slot] = {}
+    for comparison in study.comparisons:
+        for row in comparison.rows:
+            label = f"{comparison.id}/{row.variant}"
+            if row.match != ["none"] and row is not comparison.rows[0]:
+                label += f" (equal {', '.join(m for m in row.match if m != 'none')})"
+            for seed, id in row.trials.items():
+                if id not in found:
+                    found[id] = Slot(id, seed, comparison.id, label)
+    place = {seed: number for number, seed in enumerate(study.seeds)}
+    return sorted(found.values(), key=lambda slot: place[slot.seed])
+
+
+def bring_together(
+    basis: Basis,
+    trials: list[TrialPlan],
+    passes: list[PassPlan],
+    facts: dict[str, Record],
+    damaged: list[str],
+    commits: Iterable[str | None],
+) -> Plan:
+    """Return the plan of a basis and what there is.
+
+    Args:
+        basis: what is asked.
+        trials: as `slots` has them.
+        passes: of all comparisons.
+        facts: by id.
+        damaged: what was set aside, in words.
+        commits: of the trials that are there already: what code each was trained by.
+    """
+    other = None
+    if basis.full is not None:
+        full = basis.full
+        other = ("full", sum(trial.seconds * full.get(trial.id, 0.0) for trial in trials))
+    said = [*basis.notices, *_other_code(commits, basis.study.commit)]
+    return Plan(basis.study, trials, passes, facts, damaged, said, other, basis)
+
+
+def _other_code(commits: Iterable[str | None], current: str | None) -> list[str]:
+    """Say which trials come from other code; what changes their result changes `ENGINE`."""
+    others = Counter(commit for commit in commits if commit and current and commit != current)
+    return [
+        f"{count} trials that are there already come from commit {commit[:12]}"
+        for commit, count in others.items()
+        if commit
+    ]
+
+
+def stored(runs: Path, kind: records.Kind, id: str, damaged: list[str]) -> Record | None:
+    """Return a record; set a damaged one aside, name it in `damaged` and return None.
+
+    Raises:
+        NewerRecord: it is of a newer version of ablate.
+    """
+    try:
+        return records.read(runs, kind, id)
+    except records.NewerRecord:
+        raise
+    except records.DamagedRecord as error:
+        moved = records.set_aside(runs, kind, id)
+        damaged.append(f"{error}; set aside as {moved}, it is made again")
+        return None
+
+
+def by_row(plan: Plan) -> Iterator[tuple[ComparisonAsked, Row, int, int]]:
+    """Yield every row with how many of its trials are done and planned."""
+    done = {trial.id for trial in plan.trials if trial.done}
+    for comparison in plan.study.comparisons:
+        for row in comparison.rows:
+            yield comparison, row, len(done & set(row.trials.values())), len(row.trials)
