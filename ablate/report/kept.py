@@ -24,7 +24,7 @@ from ablate.study import ComparisonAsked, Study
 
 NAME = ".made.json"
 _LIBRARIES = (
-    *("matplotlib", "contourpy", "fonttools", "kiwisolver", "numpy", "pillow"),  # draw
+    *("matplotlib", "contourpy", "fonttools", "kiwisolver", "numpy", "pillow", "seaborn"),  # draw
     *("jinja2", "markupsafe", "pandas", "pydantic", "ruamel.yaml", "scipy", "tabulate"),  # write
 )
 _PICTURE = re.compile("<svg .*?</svg>", re.DOTALL)  # none is within another
