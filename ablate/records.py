@@ -286,8 +286,8 @@ def no_room(error: OSError, path: Path) -> NoRoom | None:
 
 
 def _leftovers(runs: Path) -> Iterator[Path]:
-    for pattern in ("trials/.*", "facts/.*", "passes/.*", "studies/*/.*", "checkpoints/.*"):
-        yield from runs.glob(pattern)
+    for place in ("trials", "facts", "passes", "studies/*", "checkpoints", "plans"):
+        yield from runs.glob(f"{place}/.*")
 
 
 def _sync(path: Path) -> None:
