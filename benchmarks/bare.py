@@ -52,10 +52,10 @@ def train(job: Mapping[str, Any]) -> tuple[nn.Module, float]:
             rate = next(rates)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            images = batches.gather(data, order, shift, flip)
+            images, targets = batches.gather(data, order, shift, flip)
             with autocast(precision, "cpu"):
                 output = network(images)
-            loss = task.loss(output.float(), data.targets[order])
+            loss = task.loss(output.float(), targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
@@ -63,10 +63,10 @@ def train(job: Mapping[str, Any]) -> tuple[nn.Module, float]:
     right = 0
     with torch.no_grad():
         for start in range(0, len(test), EVALUATION_BATCH):
-            stop = start + EVALUATION_BATCH
+            images, targets = batches.plain(test, start, start + EVALUATION_BATCH)
             with autocast(precision, "cpu"):
-                output = network(batches.plain(test, start, stop))
-            right += int((output.argmax(1) == test.targets[start:stop]).sum())
+                output = network(images)
+            right += int((output.argmax(1) == targets).sum())
     return network, 100 * right / len(test)
 
 

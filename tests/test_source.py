@@ -47,7 +47,7 @@ def test_portions_hold_the_same_batches_in_the_same_order(
 ) -> None:
     split = numbered(images)
     rows = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
-    (epoch,) = batches.schedules(images, batch, 1, ["crop", "flip"], 4, seed)
+    (epoch,) = batches.schedules(images, batch, 1, ["crop", "flip", "cutout"], 4, seed)
     seen = []
     for allowed in (None, memory):
         source = open_source(split, rows, 4, STATISTICS, "cpu", allowed)
@@ -56,9 +56,10 @@ def test_portions_hold_the_same_batches_in_the_same_order(
             if source.whole is None:
                 each = (4 + 8) * (6 + 8) * 2 + 8
                 assert len(part) * each <= max(memory, batch * each)  # one batch there must be
-            for order, shift, flip in zip(steps.order, steps.shift, steps.flip, strict=True):
-                given = batches.gather(part, order, shift, flip).numpy().tobytes()
-                seen[-1].append((given, part.targets[order].tolist()))
+            assert steps.hole is not None
+            for step in zip(steps.order, steps.shift, steps.flip, steps.hole, strict=True):
+                given, targets = batches.gather(part, *step)
+                seen[-1].append((given.numpy().tobytes(), targets.tolist()))
     assert seen[0] == seen[1]
     assert [targets for _, targets in seen[0]] == rows[epoch.order].tolist()
 
@@ -93,7 +94,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield draw(place / "images", contrast=30)
 
 
-RECIPE = {"epochs": 2, "batch_size": 16, "precision": "fp32"}
+RECIPE = {
+    "epochs": 2,
+    "batch_size": 16,
+    "precision": "fp32",
+    "augment": ["crop", "flip", "cutout"],
+}
 SIZES = {"validation_images": 16, "train_images": 50, "test_images": 40}
 
 

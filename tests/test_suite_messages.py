@@ -542,7 +542,7 @@ CASES = {
     "out of range (choice)": Case(
         changed(("epochs: 1", "augment: [crop, flop]")),
         """
-        tiny.yaml:8:28: augment[1] should be 'crop' or 'flip', not 'flop'
+        tiny.yaml:8:28: augment[1] should be 'crop', 'flip' or 'cutout', not 'flop'
           8 |   recipe: {augment: [crop, flop], batch_size: 4}
             |                            ^
         """,

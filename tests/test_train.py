@@ -197,13 +197,19 @@ def test_augmentations_are_spread_evenly() -> None:
     assert abs(torch.corrcoef(epoch.shift.view(-1, 2).T.float())[0, 1].item()) < 0.04
 
 
-@pytest.mark.parametrize("augment", [[], ["crop"], ["flip"]])
+@pytest.mark.parametrize("augment", [[], ["crop"], ["flip"], ["cutout"]])
 def test_switching_an_augmentation_off_leaves_the_rest_alone(augment: list[str]) -> None:
-    (full,) = batches.schedules(50, 8, 1, ["crop", "flip"], 4, 7)
+    (full,) = batches.schedules(50, 8, 1, ["crop", "flip", "cutout"], 4, 7)
     (part,) = batches.schedules(50, 8, 1, augment, 4, 7)
     assert torch.equal(part.order, full.order)
     assert torch.equal(part.shift, full.shift) == ("crop" in augment)
     assert torch.equal(part.flip, full.flip) == ("flip" in augment)
+    assert full.hole is not None
+    if part.hole is None:
+        assert "cutout" not in augment
+    else:
+        assert torch.equal(part.hole, full.hole)
+        assert 0 <= part.hole.min() < 0.1 < 0.9 < part.hole.max() < 1
     if "crop" not in augment:
         assert (part.shift == 4).all()  # the middle: the image as it is
     if "flip" not in augment:
@@ -211,13 +217,13 @@ def test_switching_an_augmentation_off_leaves_the_rest_alone(augment: list[str])
 
 
 def test_streams_of_purposes_and_seeds_are_apart() -> None:
-    purposes = ("subset", "order", "augment", "init", "network")
+    purposes = ("subset", "order", "augment", "cutout", "init", "network")
     drawn = {
         (seed, purpose): int(torch.randint(2**62, (), generator=stream(seed, purpose)))
         for seed in range(3)
         for purpose in purposes
     }
-    assert len(set(drawn.values())) == 15
+    assert len(set(drawn.values())) == 18
     again = torch.randint(2**62, (), generator=stream(2, "order"))
     assert int(again) == drawn[2, "order"]
 
@@ -271,7 +277,10 @@ def test_a_batch_is_what_slow_loops_make_of_it(channels: int) -> None:
     flip = [False, True, True, False, True, False]
     data = on_device(split, batches.PAD)
     assert data.images.shape == (7, 5 + 8, 6 + 8, channels)
-    found = batches.gather(data, torch.tensor(order), torch.tensor(shift), torch.tensor(flip))
+    found, targets = batches.gather(
+        data, torch.tensor(order), torch.tensor(shift), torch.tensor(flip)
+    )
+    assert targets.tolist() == order
     assert found.shape == (6, channels, 5, 6)
     assert found.dtype == torch.float32
     assert found.is_contiguous(memory_format=torch.channels_last)
@@ -282,11 +291,61 @@ def test_without_augmentation_a_batch_is_the_plain_images(dataset: Dataset) -> N
     (epoch,) = batches.schedules(80, 80, 1, [], batches.PAD, 0)
     padded, bare = on_device(dataset.train, batches.PAD), on_device(dataset.train)
     order = torch.arange(80)
-    one = batches.gather(padded, order, epoch.shift[0], epoch.flip[0])
-    assert torch.equal(one, batches.plain(padded, 0, 80))
-    assert torch.equal(one, batches.plain(bare, 0, 80))
-    assert batches.plain(bare, 64, 96).shape[0] == 16
-    assert batches.plain(padded, 0, 8).is_contiguous(memory_format=torch.channels_last)
+    one, targets = batches.gather(padded, order, epoch.shift[0], epoch.flip[0])
+    for data in (padded, bare):
+        images, wanted = batches.plain(data, 0, 80)
+        assert torch.equal(one, images)
+        assert torch.equal(targets, wanted)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+    assert [len(part) for part in batches.plain(bare, 64, 96)] == [16, 16]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.bool_, np.float32])
+@pytest.mark.parametrize("depth", [(), (2,)])
+def test_targets_of_each_pixel_go_where_their_pixels_go(kind: Any, depth: tuple[int, ...]) -> None:
+    noise = np.random.RandomState(3)
+    pixels = noise.randint(1, 256, (9, 5, 6, 1)).astype(np.uint8)
+    spread = np.broadcast_to(pixels.reshape(9, 5, 6, *[1] * len(depth)), (9, 5, 6, *depth))
+    masks = (spread > 128) if kind is np.bool_ else spread.astype(kind)
+    (epoch,) = batches.schedules(9, 9, 1, ["crop", "flip", "cutout"], batches.PAD, 2)
+    statistics = torch.zeros(1), torch.ones(1)  # so that the images stay what they are
+    split = Split(pixels, masks)
+    whole = open_source(split, None, batches.PAD, statistics, "cpu").whole
+    assert whole is not None
+    assert epoch.hole is not None
+    images, targets = batches.gather(whole, epoch.order[0], epoch.shift[0], epoch.flip[0])
+    there = images[:, 0].numpy().reshape(9, 5, 6, *[1] * len(depth))
+    expected = there > 128 if kind is np.bool_ else there
+    assert targets.dtype == torch.from_numpy(masks).dtype
+    assert (targets.numpy() == expected).all()
+    assert (there == 0).any()  # of the black around them
+    cut, same = batches.gather(whole, epoch.order[0], epoch.shift[0], epoch.flip[0], epoch.hole[0])
+    assert torch.equal(same, targets)  # they are left whole
+    assert not torch.equal(cut, images)
+    for start in (0, 4):
+        given, wanted = batches.plain(whole, start, 9)
+        assert (given[:, 0].numpy() == pixels[start:, ..., 0]).all()
+        assert (wanted.numpy() == masks[start:]).all()
+
+
+def test_what_is_cut_out_is_a_square_around_its_centre() -> None:
+    pixels = np.full((4, 8, 12, 2), 9, np.uint8)
+    statistics = torch.full((2,), 5.0), torch.full((2,), 2.0)
+    whole = open_source(Split(pixels, np.zeros(4)), None, 0, statistics, "cpu").whole
+    assert whole is not None
+    centres = [(0.5, 0.5), (0.0, 0.0), (0.99, 0.99), (0.3, 0.8)]
+    still, order = torch.zeros(4, 2, dtype=torch.int64), torch.arange(4)
+    images, _ = batches.gather(whole, order, still, still[:, 0] > 0, torch.tensor(centres))
+    side = 4  # half of the shorter side
+    expected = np.full((4, 2, 8, 12), 2.0)  # (9 - 5) / 2
+    for image, (down, across) in enumerate(centres):
+        for i, j in itertools.product(range(8), range(12)):
+            row, column = int(down * 8) - side // 2, int(across * 12) - side // 2
+            if row <= i < row + side and column <= j < column + side:
+                expected[image, :, i, j] = 0  # the mean
+    assert (images.numpy() == expected).all()
+    assert [(image == 0).sum() // 2 for image in expected] == [16, 4, 9, 16]
+    assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_training_images_are_normalised_by_their_own_statistics(dataset: Dataset) -> None:
@@ -294,11 +353,12 @@ def test_training_images_are_normalised_by_their_own_statistics(dataset: Dataset
     pixels = dataset.train.images.reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(mean.numpy(), pixels.mean(0), rtol=1e-6)
     np.testing.assert_allclose(std.numpy(), pixels.std(0), rtol=1e-6)
-    inputs = batches.plain(on_device(dataset.train), 0, 80)
+    inputs, _ = batches.plain(on_device(dataset.train), 0, 80)
     assert inputs.mean((0, 2, 3)).abs().max() < 1e-5
     assert (inputs.std((0, 2, 3)) - 1).abs().max() < 1e-3
     flat = Split(np.full((5000, 2, 2, 1), 7, np.uint8), np.zeros(5000, np.int64))
-    assert batches.plain(on_device(flat), 0, 9).abs().max() == 0  # no deviation, no division by it
+    even, _ = batches.plain(on_device(flat), 0, 9)
+    assert even.abs().max() == 0  # no deviation, no division by it
 
 
 def test_the_device_gets_the_chosen_rows(dataset: Dataset) -> None:
@@ -482,7 +542,8 @@ def test_steps_are_those_of_sgd_with_nesterov_by_hand(dataset: Dataset) -> None:
         network[1].reset_parameters()
     weight = network[1].weight.detach().double().numpy().copy()
     bias = network[1].bias.detach().double().numpy().copy()
-    inputs = batches.plain(on_device(dataset.train), 0, 80).double().flatten(1).numpy()
+    images, _ = batches.plain(on_device(dataset.train), 0, 80)
+    inputs = images.double().flatten(1).numpy()
     velocity_w = velocity_b = 0.0
     losses = []
     for epoch in batches.schedules(80, 32, 2, [], 0, 0):

@@ -72,7 +72,8 @@ class Recipe(Strict):
     warmup: float = Field(0.3, gt=0, lt=1)  # share of the steps in which the rate rises
     epochs: PositiveInt = 16
     batch_size: PositiveInt = 128
-    augment: list[Literal["crop", "flip"]] = ["crop", "flip"]  # shift by up to 4 pixels; mirror
+    # Shift by up to 4 pixels; mirror; cut a square of half the side out.
+    augment: list[Literal["crop", "flip", "cutout"]] = ["crop", "flip"]
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: PositiveInt = 1  # of a CPU trial; part of its identity, since it changes rounding

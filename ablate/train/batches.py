@@ -16,13 +16,15 @@ from ablate.data import Split
 from ablate.train.seeds import stream
 
 PAD = 4  # pixels that a crop may shift by, as in He et al. 2016, arXiv 1512.03385, section 4.2
+CUTOUT = 0.5  # side of the square that is cut out, as a share of the image's shorter side
 
 
 @dataclass(frozen=True)
 class Images:
     """A split on the device.
 
-    `images` is uint8 (n, h + 2 pad, w + 2 pad, c), padded with black; `targets` is (n, …).
+    `images` is uint8 (n, h + 2 pad, w + 2 pad, c), padded with black; `targets` is (n, …). Targets
+    with a value for each pixel, (n, h, w, …), are padded with zeros and go where their pixels go.
     """
 
     images: Tensor
@@ -34,6 +36,11 @@ class Images:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def is_paired(self) -> bool:
+        """Whether the targets have a value for each pixel."""
+        return self.targets.ndim > 2 and self.targets.shape[1:3] == self.images.shape[1:3]
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -42,6 +49,8 @@ class Schedule:
     order: Tensor  # int64 (steps, batch)
     shift: Tensor  # int64 (steps, batch, 2): rows and columns cut off at the top left
     flip: Tensor  # bool (steps, batch)
+    # float32 (steps, batch, 2): centre of what is cut out, as shares of height and width; or None
+    hole: Tensor | None = None
 
 
 def channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
@@ -75,9 +84,17 @@ def to_device(
     images = torch.from_numpy(np.ascontiguousarray(split.images[chosen])).to(device)
     targets = torch.from_numpy(np.ascontiguousarray(split.targets[chosen])).to(device)
     if pad:
-        images = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
+        if targets.ndim > 2 and targets.shape[1:3] == images.shape[1:3]:
+            targets = _padded(targets, pad)
+        images = _padded(images, pad)
     mean, std = (statistic.to(device) for statistic in statistics)
     return Images(images, targets, pad, mean, std)
+
+
+def _padded(pixels: Tensor, pad: int) -> Tensor:
+    """Return (n, h, w, …) with so many zeros around each (h, w)."""
+    rest = (0, 0) * (pixels.ndim - 3)
+    return torch.nn.functional.pad(pixels, (*rest, pad, pad, pad, pad))
 
 
 def subset(images: int, wanted: int | None, seed: int) -> Tensor | None:
@@ -95,7 +112,7 @@ def schedules(
     Every example comes at least once an epoch; the last batch is filled up with the epoch's first
     examples, so that all batches have one size.
     """
-    order, draws = stream(seed, "order"), stream(seed, "augment")
+    order, draws, holes = (stream(seed, purpose) for purpose in ("order", "augment", "cutout"))
     steps = -(-images // batch)
     for _ in range(epochs):
         permutation = torch.randperm(images, generator=order)
@@ -107,22 +124,28 @@ def schedules(
             shift = torch.full_like(shift, pad)
         if "flip" not in augment:
             flip = torch.zeros_like(flip)
-        yield Schedule(filled.view(steps, batch), shift, flip)
+        hole = torch.rand((steps, batch, 2), generator=holes) if "cutout" in augment else None
+        yield Schedule(filled.view(steps, batch), shift, flip, hole)
 
 
-def gather(data: Images, order: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
-    """Return a batch, cropped, mirrored and normalised.
+def gather(
+    data: Images, order: Tensor, shift: Tensor, flip: Tensor, hole: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return a batch, cropped, mirrored, normalised and with a square cut out.
 
     Args:
         data: the images, padded by `data.pad`.
         order: int64 (b,), which ones.
         shift: int64 (b, 2), the top left corner of each crop within the padded image.
         flip: bool (b,), which ones are mirrored left to right.
+        hole: float32 (b, 2), where the centre of each square is that becomes the mean (DeVries and
+            Taylor 2017, arXiv 1708.04552); what of it lies outside of the image is lost. Targets
+            are left whole.
 
     Returns:
-        float32 (b, c, h, w) in channels_last memory.
+        float32 (b, c, h, w) in channels_last memory, and the targets (b, …).
     """
-    tall, wide, channels = data.images.shape[1:]
+    tall, wide = data.images.shape[1:3]
     height, width = tall - 2 * data.pad, wide - 2 * data.pad
     device = data.images.device
     rows = shift[:, 0, None] + torch.arange(height, device=device)  # (b, h)
@@ -130,16 +153,41 @@ def gather(data: Images, order: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
     columns = torch.where(flip[:, None], width - 1 - columns, columns) + shift[:, 1, None]  # (b, w)
     # One index into all pixels: twice as fast on a CPU as an index an axis.
     places = ((order[:, None] * tall + rows) * wide)[:, :, None] + columns[:, None, :]  # (b, h, w)
-    pixels = data.images.view(-1, channels).index_select(0, places.view(-1))
-    pixels = pixels.view(len(order), height, width, channels)
-    return normalise(data, pixels)
+    images = normalise(data, _at(data.images, places))
+    if hole is not None:
+        images.masked_fill_(_square(hole, height, width)[:, None], 0)  # in place: channels_last
+    return images, _at(data.targets, places) if data.is_paired else data.targets[order]
 
 
-def plain(data: Images, start: int, stop: int) -> Tensor:
-    """Return examples start…stop as they are, normalised: float32 (b, c, h, w), channels_last."""
+def plain(data: Images, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Return examples start…stop as they are, and their targets.
+
+    Returns:
+        float32 (b, c, h, w), normalised, in channels_last memory, and (b, …).
+    """
     inner = slice(data.pad, data.images.shape[1] - data.pad)
     across = slice(data.pad, data.images.shape[2] - data.pad)
-    return normalise(data, data.images[start:stop, inner, across])
+    targets = data.targets[start:stop]
+    if data.is_paired:
+        targets = targets[:, inner, across]
+    return normalise(data, data.images[start:stop, inner, across]), targets
+
+
+def _at(pixels: Tensor, places: Tensor) -> Tensor:
+    """Return what is at places (b, h, w) of (n, tall, wide, …): (b, h, w, …)."""
+    rest = pixels.shape[3:]
+    return pixels.view(-1, *rest).index_select(0, places.view(-1)).view(*places.shape, *rest)
+
+
+def _square(hole: Tensor, height: int, width: int) -> Tensor:
+    """Return bool (b, h, w), which pixels lie in the squares around these centres."""
+    side = round(CUTOUT * min(height, width))
+    axes = []
+    for axis, length in enumerate((height, width)):
+        begin = (hole[:, axis, None] * length).long() - side // 2
+        pixel = torch.arange(length, device=hole.device)
+        axes.append((pixel >= begin) & (pixel < begin + side))
+    return axes[0][:, :, None] & axes[1][:, None, :]
 
 
 def normalise(data: Images, pixels: Tensor) -> Tensor:

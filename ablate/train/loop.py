@@ -89,11 +89,14 @@ def train(state: State, plan: Plan, data: Source, validation: Source | None) -> 
         total = torch.zeros((), device=plan.device)
         counts: dict[str, Tensor] = {}
         for images, some in portions(data, epoch):
-            for order, shift, flip in zip(some.order, some.shift, some.flip, strict=True):
+            for step in range(len(some.order)):
                 for group in optimizer.param_groups:
                     group["lr"] = rates[done]
-                batch = batches.gather(images, order, shift, flip)
-                inputs, wanted = plan.task.examples(batch, images.targets[order])
+                hole = None if some.hole is None else some.hole[step]
+                batch, targets = batches.gather(
+                    images, some.order[step], some.shift[step], some.flip[step], hole
+                )
+                inputs, wanted = plan.task.examples(batch, targets)
                 with autocast(plan.precision, plan.device):
                     output = network(inputs)
                 loss = plan.task.loss(output.float(), wanted)

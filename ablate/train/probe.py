@@ -37,9 +37,8 @@ def seconds(config: Mapping[str, Any], dataset: Dataset, precision: str, device:
         plan = Plan(task, short, precision, device, seed=0)
         statistics = batches.channel_statistics(sample)
         data = open_source(sample, None, batches.PAD, statistics, device)
-        epochs = list(
-            train(begin(network, plan), plan, data, None)
-        )  # none of a network without parameters
+        # No epochs of a network without parameters.
+        epochs = list(train(begin(network, plan), plan, data, None))
         evaluate(network, plan, data, "loss")  # warms up
         began = time.perf_counter()
         evaluate(network, plan, data, "loss")

@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-Purpose = Literal["subset", "order", "augment", "init", "network"]
+Purpose = Literal["subset", "order", "augment", "cutout", "init", "network"]
 
 
 def stream(seed: int, purpose: Purpose) -> torch.Generator:

@@ -83,7 +83,8 @@ def portions(source: Source, epoch: Schedule) -> Iterator[tuple[Images, Schedule
         taken = slice(start, start + at_once)
         # The steps of a portion name an example more than once where the last batch is filled up.
         wanted, places = epoch.order[taken].unique(return_inverse=True)  # type: ignore[no-untyped-call]  # untyped in torch
-        some = Schedule(places.view(-1, batch), epoch.shift[taken], epoch.flip[taken])
+        hole = None if epoch.hole is None else epoch.hole[taken]
+        some = Schedule(places.view(-1, batch), epoch.shift[taken], epoch.flip[taken], hole)
         yield _fetched(source, wanted), _moved(some, source.device)
 
 
@@ -96,12 +97,11 @@ def plain(source: Source, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """
     for start in range(0, len(source), batch):
         if source.whole is not None:
-            images = batches.plain(source.whole, start, start + batch)
-            yield images, source.whole.targets[start : start + batch]
+            yield batches.plain(source.whole, start, start + batch)
         else:
             stop = min(start + batch, len(source))
             some = _fetched(source, torch.arange(start, stop))
-            yield batches.plain(some, 0, stop - start), some.targets
+            yield batches.plain(some, 0, stop - start)
 
 
 def _fetched(source: Source, places: Tensor) -> Images:
@@ -110,4 +110,5 @@ def _fetched(source: Source, places: Tensor) -> Images:
 
 
 def _moved(epoch: Schedule, device: str) -> Schedule:
-    return Schedule(epoch.order.to(device), epoch.shift.to(device), epoch.flip.to(device))
+    hole = None if epoch.hole is None else epoch.hole.to(device)
+    return Schedule(epoch.order.to(device), epoch.shift.to(device), epoch.flip.to(device), hole)
