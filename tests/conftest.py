@@ -19,6 +19,17 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="module")
+def single_thread() -> Iterator[None]:
+    """One thread for the tests of a module that compare bytes; afterwards as many as before."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder data set of 32x32 noise: 2 classes, 8 training and 4 test images of each."""

@@ -18,6 +18,19 @@ SIDE = 12  # pixels
 NETWORK: dict[str, Any] = {"family": "staged", "stages": [[4], [6]]}
 RECIPE: dict[str, Any] = {"epochs": 2, "batch_size": 16, "precision": "fp32"}
 
+# A plugin whose layers draw random numbers.
+DROPOUT = '''"""Half of the activations are dropped, the others doubled."""
+
+ROOM = "blocks/act"
+SAMPLE = {}
+
+from torch import nn
+
+
+def build(*, share: float = 0.5) -> nn.Module:
+    return nn.Dropout(share)
+'''
+
 
 def draw(folder: Path, *, train: int = 40, test: int = 24, contrast: int = 0) -> Path:
     """Write a folder of noisy PNGs of two classes, so many of each, apart by their brightness."""

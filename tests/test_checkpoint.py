@@ -8,32 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import draw, job, record_of, trained
+from small_runs import DROPOUT, draw, job, record_of, trained
 
 from ablate import records
 from ablate.records import Record
 from ablate.train import checkpoint, trial
 
-DROPOUT = '''"""Half of the activations are dropped, the others doubled."""
-
-ROOM = "blocks/act"
-SAMPLE = {}
-
-from torch import nn
-
-
-def build(*, share: float = 0.5) -> nn.Module:
-    return nn.Dropout(share)
-'''
 RECIPE = {"epochs": 4, "batch_size": 16, "precision": "fp32", "momentum": 0.9}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("single_thread")
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,7 @@ from ablate.train.source import first, open_source, plain, portions
 STATISTICS = (torch.tensor([100.0, 120.0]), torch.tensor([50.0, 60.0]))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("single_thread")
 
 
 def numbered(count: int) -> Split:

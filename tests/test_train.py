@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import NETWORK, RECIPE, SIDE, draw, images, job, record_of, trained
+from small_runs import DROPOUT, NETWORK, RECIPE, SIDE, draw, images, job, record_of, trained
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -41,12 +41,7 @@ from ablate.train.source import Source, open_source
 DEPTHWISE = {**NETWORK, "conv": "depthwise_separable", "act": "silu", "norm": "none"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("single_thread")
 
 
 @pytest.fixture(scope="module")
@@ -700,18 +695,6 @@ def test_a_trial_that_raises_is_a_record_that_says_so(folder: Path, tmp_path: Pa
 
 
 # --- the same again -------------------------------------------------------------------------------
-
-DROPOUT = '''"""Half of the activations are dropped, the others doubled."""
-
-ROOM = "blocks/act"
-SAMPLE = {}
-
-from torch import nn
-
-
-def build(*, share: float = 0.5) -> nn.Module:
-    return nn.Dropout(share)
-'''
 
 
 def weights_of(record: Record, runs: Path) -> bytes:
