@@ -68,9 +68,10 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(here: Path)
     expected = outcome(here / "whole")
     assert len(expected) == 8
 
-    moments, kills, resumed = random.Random(SEED), 0, 0
-    while kills < KILLS:  # on records of their own, until these are whole
-        runs = here / f"killed-{kills}"
+    moments, kills, resumed, rounds = random.Random(SEED), 0, 0, 0
+    while kills < KILLS:  # in rounds, each on records of its own, until these are whole
+        runs = here / f"killed-{rounds}"
+        rounds += 1
         known: dict[str, bytes] = {}
         while kills < KILLS:
             program = start(runs)
@@ -101,5 +102,5 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(here: Path)
             assert record is not None
             resumed += "resumed_after" in record.environment["execution"]
         assert not list(runs.glob("checkpoints/*.pt"))
-    print(f"{KILLS} kills, {resumed} trials went on from a checkpoint")
+    print(f"{KILLS} kills in {rounds} rounds, {resumed} trials went on from a checkpoint")
     assert resumed > 0
