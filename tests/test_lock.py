@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import re
 import signal
@@ -114,8 +115,11 @@ def test_who_waits_is_told_for_whom_and_goes_on_when_that_one_is_killed(tmp_path
 
 def test_other_folders_of_records_are_free(tmp_path: Path) -> None:
     program = holder(tmp_path / "runs")
-    with alone(tmp_path / "others", "s8", never):
-        pass
+    with alone(tmp_path / "others", "s8", never) as notice:
+        assert notice is None
+        assert json.loads((tmp_path / "others" / ".lock").read_text())["process"] == os.getpid()
+        held = json.loads((tmp_path / "runs" / ".lock").read_text())
+        assert (held["process"], program.poll()) == (program.pid, None)  # both at once
     program.kill()
     program.communicate()
 

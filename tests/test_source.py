@@ -78,6 +78,15 @@ def test_what_fits_exactly_is_held_whole() -> None:
     assert open_source(numbered(12), None, 0, STATISTICS, "cpu", size - 1).whole is None
 
 
+@pytest.mark.parametrize("pad", [0, 4])
+@pytest.mark.parametrize("target", [(), (3,), (4, 6), (4, 6, 5)])
+def test_the_size_of_an_example_is_what_it_takes(pad: int, target: tuple[int, ...]) -> None:
+    split = Split(numbered(7).images, np.zeros((7, *target), np.int32))
+    whole = open_source(split, None, pad, STATISTICS, "cpu").whole
+    assert whole is not None
+    assert 7 * batches.size(split, pad) == whole.images.nbytes + whole.targets.nbytes
+
+
 # --- whole trials ---------------------------------------------------------------------------------
 
 

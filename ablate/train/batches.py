@@ -39,7 +39,7 @@ class Images:
     @property
     def is_paired(self) -> bool:
         """Whether the targets have a value for each pixel."""
-        return self.targets.ndim > 2 and self.targets.shape[1:3] == self.images.shape[1:3]
+        return _are_paired(self.images.shape, self.targets.shape)
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,26 @@ def to_device(
     images = torch.from_numpy(np.ascontiguousarray(split.images[chosen])).to(device)
     targets = torch.from_numpy(np.ascontiguousarray(split.targets[chosen])).to(device)
     if pad:
-        if targets.ndim > 2 and targets.shape[1:3] == images.shape[1:3]:
+        if _are_paired(split.images.shape, split.targets.shape):
             targets = _padded(targets, pad)
         images = _padded(images, pad)
     mean, std = (statistic.to(device) for statistic in statistics)
     return Images(images, targets, pad, mean, std)
+
+
+def size(split: Split, pad: int) -> int:
+    """Return the bytes that an example takes on the device, its targets included."""
+    _, height, width, _ = split.images.shape
+    image: int = split.images[:1].nbytes
+    target: int = split.targets[:1].nbytes
+    if _are_paired(split.images.shape, split.targets.shape):
+        image, target = image + target, 0
+    return image * (height + 2 * pad) * (width + 2 * pad) // (height * width) + target
+
+
+def _are_paired(images: Sequence[int], targets: Sequence[int]) -> bool:
+    """Whether targets of that shape have a value for each pixel of images of that shape."""
+    return len(targets) > 2 and tuple(targets[1:3]) == tuple(images[1:3])
 
 
 def _padded(pixels: Tensor, pad: int) -> Tensor:

@@ -55,9 +55,7 @@ def open_source(
         memory: bytes that images and targets may take on the device at once; None: any number.
     """
     chosen = torch.arange(len(split)) if rows is None else rows
-    height, width, channels = split.images.shape[1:]
-    target = split.targets[:1].nbytes
-    each = (height + 2 * pad) * (width + 2 * pad) * channels + target
+    each = batches.size(split, pad)
     if memory is None or len(chosen) * each <= memory:
         whole = batches.to_device(split, rows, pad, statistics, device)
         return Source(split, chosen, pad, statistics, device, len(chosen), whole)
