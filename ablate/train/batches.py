@@ -98,7 +98,8 @@ def size(split: Split, pad: int) -> int:
     target: int = split.targets[:1].nbytes
     if _are_paired(split.images.shape, split.targets.shape):
         image, target = image + target, 0
-    return image * (height + 2 * pad) * (width + 2 * pad) // (height * width) + target
+    padded: int = image * (height + 2 * pad) * (width + 2 * pad) // (height * width)
+    return padded + target
 
 
 def _are_paired(images: Sequence[int], targets: Sequence[int]) -> bool:
