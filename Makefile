@@ -7,6 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 SUITE ?=
+TARGET ?= $(SUITE)
 
 ifeq ($(VENV),system)
 RUN := $(PYTHON)
@@ -20,7 +21,7 @@ OPTIONS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)")
 	$(if $(DEVICE),--device "$(DEVICE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help suite plan config report list test lint types check benchmark clean
+.PHONY: help suite plan config measure report list test lint types check benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,6 +37,9 @@ plan: $(STAMP) ## say what SUITE would run and how long it takes; trains nothing
 
 config: $(STAMP) ## every value of SUITE's configurations with its origin
 	@$(RUN) -m ablate config "$(SUITE)" $(OPTIONS)
+
+measure: $(STAMP) ## say what a network costs: TARGET=torchvision:resnet18, FILE.py:FUNCTION, s7
+	@$(RUN) -m ablate measure "$(TARGET)" $(ARGS)
 
 report: $(STAMP) ## write the pages of SUITE (default: of all) from the records there are
 	@$(RUN) -m ablate report $(SUITE)

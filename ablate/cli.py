@@ -40,6 +40,7 @@ def cli(debug: bool) -> None:
       ablate run s7            train and measure what is missing, write reports/index.html
       ablate report s7         write the report of what there is
       ablate config s7         every value of the configuration and where it comes from
+      ablate measure TARGET    what a network costs: torchvision:NAME, FILE.py:FUNCTION, a suite
 
     Exit codes: 0 all well; 1 some trials failed, the report is written; 2 the request, the suite
     or the data is wrong; 3 an error in ablate; 130 interrupted.
@@ -169,6 +170,112 @@ def config(
 
     request = commands.request(suite, profile, data, seeds, overrides)
     commands.config(request, device, comparison, variant)
+
+
+@cli.command()
+@click.argument("target")
+@click.option(
+    "--input",
+    "shape",
+    metavar="CxHxW",
+    help="Channels, height and width of one image.  [default: 3x224x224]",
+)
+@click.option("--classes", type=click.IntRange(min=1), help="Outputs.  [default: 1000]")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on standard output, with details.")
+@click.option("--layers", is_flag=True, help="Layer by layer, too.")
+@click.option(
+    "--against",
+    metavar="NETWORK",
+    help="Another network: do both compute the same with the same weights?",
+)
+@click.option("--latency", is_flag=True, help="How long a call takes, too: minutes, by themselves.")
+@click.option("--memory", is_flag=True, help="The peak of memory of a call, too.")
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Images of a call; may be given several times.  [default: 1]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(["fp32", "bf16"]),
+    multiple=True,
+    help="Likewise.  [default: fp32]",
+)
+@click.option(
+    "--phase",
+    "phases",
+    type=click.Choice(["inference", "training_step"]),
+    multiple=True,
+    help="What a call is; likewise.  [default: inference]",
+)
+@click.option(
+    "--mode",
+    "modes",
+    type=click.Choice(["eager", "compiled"]),
+    multiple=True,
+    help="Likewise; compiled by torch.compile.  [default: eager]",
+)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Fresh processes in which latency is measured; to be cited it takes 5.",
+)
+@click.option("--device", help="cpu or cuda.  [default: cpu]")
+@_runs
+def measure(
+    target: str,
+    shape: str | None,
+    classes: int | None,
+    as_json: bool,
+    layers: bool,
+    against: str | None,
+    latency: bool,
+    memory: bool,
+    batches: tuple[int, ...],
+    precisions: tuple[str, ...],
+    phases: tuple[str, ...],
+    modes: tuple[str, ...],
+    threads: int,
+    processes: int,
+    device: str | None,
+    runs: Path,
+) -> None:
+    """Print every fact of TARGET: parameters, MACs, receptive field, memory and more.
+
+    \b
+    TARGET is a network or a suite, whose full networks are all measured:
+      torchvision:mobilenet_v2   a network of torchvision
+      timm:resnet18              one of timm, where it is installed
+      my_file.py:build           what a function in your file returns; its parameters input_shape
+                                 and outputs (or num_classes), if it has them, are given
+      s7, my_suite.yaml          a suite, by its name or file
+
+    Weights are random, nothing is downloaded and nothing trained. A figure that cannot be vouched
+    for is "invalid" and says why. What is measured of a suite is kept in --runs, and how its
+    latency and memory are measured is what the suite says, if it says so.
+    """
+    interrupt.listen()
+    from ablate import costs
+    from ablate import measure as measuring
+
+    asked = costs.Asked(
+        latency,
+        memory,
+        batches or (1,),
+        precisions or ("fp32",),
+        modes or ("eager",),
+        phases or ("inference",),
+        threads,
+        processes,
+        device=measuring.device_of(device, latency or memory),
+    )
+    measuring.measure(target, shape or None, classes, as_json, layers, against or None, runs, asked)
 
 
 @cli.command()

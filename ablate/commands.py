@@ -20,7 +20,7 @@ from ablate.execute import Event
 from ablate.records import Record, sweep
 from ablate.suite import dotted, remembered
 from ablate.suite.load import Loaded, Variant, load
-from ablate.suite.planned import PassPlan, Plan, TrialPlan, by_row
+from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan, by_row
 from ablate.suite.request import Request
 from ablate.suite.resolve import trace
 from ablate.suite.source import Problem, SuiteError
@@ -90,14 +90,18 @@ def _run(
 
     plan, workers = _plan(asked, device, runs, jobs, keep=True)
     _print_plan(plan, workers, jobs, talk)
-    if plan.missing or plan.missing_passes:
+    if plan.study.device == "cuda" and plan.missing:
+        notice = environment.others_on_gpu(environment.gpu_state())
+        if notice:
+            talk.print(f"note: {notice}", markup=False)
+    if plan.missing or plan.missing_readings or plan.missing_passes:
         _load_reporting()
     chosen = study.ask(runs, plan.study)
     name = executor or ("processes" if workers > 1 else "inline")
     try:
         with display(plan, workers, talk) as shown:
 
-            def show(planned: TrialPlan | PassPlan, event: Event) -> None:
+            def show(planned: TrialPlan | ReadingPlan | PassPlan, event: Event) -> None:
                 shown.show(planned, event)
 
             outcome = running.run(
@@ -220,7 +224,7 @@ def _plan(
     made = planning.make(loaded, checked, runs, chosen, _workers(jobs, chosen, _MANY))
     if keep:
         remembered.keep(given, asked, device or None, loaded, checked, made, runs)
-    return made, _workers(jobs, chosen, len(made.missing))
+    return made, _workers(jobs, chosen, len(made.missing) or len(made.missing_readings))
 
 
 _MANY = 10**9  # trials: more than any machine has workers for
@@ -284,13 +288,24 @@ def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
     cached = len(plan.trials) - len(plan.missing)
     todo = f"{len(plan.missing)} trials to run, {cached} there already"
     alone = sum(found.seconds for found in plan.missing_passes)
+    if plan.missing_readings:
+        readings = len(plan.missing_readings)
+        left += sum(found.seconds for found in plan.missing_readings)
+        todo += f", then {readings} {'reading' if readings == 1 else 'readings'} of weights"
     if plan.missing_passes:
         passes = len(plan.missing_passes)
-        todo += f", then {passes} {'pass' if passes == 1 else 'passes'} of latency"
-    if plan.missing or plan.missing_passes:
-        side = f", {workers} side by side" if workers > 1 and plan.missing else ""
+        todo += f", then {passes} {'pass' if passes == 1 else 'passes'} of {_what(plan)}"
+    if plan.missing or plan.missing_readings or plan.missing_passes:
+        side = f", {workers} side by side" if workers > 1 and left else ""
         todo += f"; ETA {duration(left / workers + alone)} ({duration(left + alone)} of work{side})"
     out.print(todo, markup=False)
+
+
+def _what(plan: Plan) -> str:
+    """Return what the passes that are missing measure."""
+    metrics = {found.job["spec"]["metric"] for found in plan.missing_passes}
+    timed = "latency" in metrics
+    return " and ".join(["latency"] * timed + ["memory"] * (len(metrics) > timed))
 
 
 def _how(plan: Plan, workers: int, jobs: str) -> str:
@@ -373,8 +388,13 @@ def _plan_json(plan: Plan, workers: int) -> dict[str, Any]:
         "passes": [
             {"id": p.id, "name": p.name, "done": p.done, "seconds": p.seconds} for p in plan.passes
         ],
+        "readings": [
+            {"id": r.id, "trial": r.trial, "name": r.name, "done": r.done, "seconds": r.seconds}
+            for r in plan.readings
+        ],
         "workers": workers,
         "seconds": sum(trial.seconds for trial in plan.missing) / workers
+        + sum(found.seconds for found in plan.missing_readings) / workers
         + sum(found.seconds for found in plan.missing_passes),
         "notices": plan.notices,
         "damaged": plan.damaged,
@@ -436,6 +456,8 @@ def _close(plan: Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path
     for reason in outcome.reasons:
         print(f"not ok: {reason}")
     counts = f"{outcome.ok} trained, {outcome.kept} there already"
+    if outcome.read:
+        counts += f", {outcome.read} {'reading' if outcome.read == 1 else 'readings'} of weights"
     for number, word in ((outcome.failed, "failed"), (outcome.diverged, "diverged")):
         if number:
             counts += f", {number} {word}"

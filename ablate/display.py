@@ -19,18 +19,22 @@ from rich.progress import (
 
 from ablate import execute, records
 from ablate.execute import Done, Event, Lost, Postponed, Started
-from ablate.suite.planned import PassPlan, Plan, TrialPlan
+from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan
 
 HEARTBEAT = 30  # seconds between signs of life where there are no bars
+
+Planned = TrialPlan | ReadingPlan | PassPlan
 
 
 class Display:
     """Follows the events of a run and says what they mean for the time left."""
 
     def __init__(self, plan: Plan, workers: int, console: Console, progress: Progress | None):
-        self.total, self.workers = len(plan.missing) + len(plan.missing_passes), workers
+        beside = [*plan.missing_readings, *plan.missing_passes]
+        self.total, self.workers = len(plan.missing) + len(beside), workers
         self.console, self.progress = console, progress
         self.left = {trial.id: trial.seconds for trial in plan.missing}
+        self.readings = {reading.id: reading for reading in plan.missing_readings}
         self.alone = {found.id: found.seconds for found in plan.missing_passes}
         self.running: dict[str, float] = {}  # since when
         self.speeds: dict[str, float] = {}  # images a second, of what runs
@@ -40,33 +44,32 @@ class Display:
         self.bars: dict[str, TaskID] = {}
         self.suite = progress.add_task(plan.study.suite, total=self.total) if progress else None
 
-    def show(self, trial: TrialPlan | PassPlan, event: Event) -> None:
+    def show(self, trial: Planned, event: Event) -> None:
         """Show one event. A terminal that has gone away is no reason to end the run."""
         with suppress(OSError):
             self._show(trial, event)
 
-    def _show(self, trial: TrialPlan | PassPlan, event: Event) -> None:
+    def _show(self, trial: Planned, event: Event) -> None:
         if isinstance(event, Started):
             self.running[trial.id] = time.monotonic()
             if self.progress:
                 self.bars[trial.id] = self.progress.add_task(trial.name, total=None)
-        elif isinstance(event, execute.Progress) and isinstance(trial, PassPlan):
-            if self.progress:
-                self.progress.update(
-                    self.bars[trial.id], total=event.message["of"], completed=event.message["done"]
-                )
         elif isinstance(event, execute.Progress) and "notice" in event.message:
             self._say(f"  …     {trial.name}  {event.message['notice']}")
         elif isinstance(event, execute.Progress):
-            epoch = event.message["epoch"]
-            self.left[trial.id] = trial.seconds * (1 - epoch["epoch"] / event.message["epochs"])
-            self._epoch(trial, epoch, event.message["epochs"])
+            if isinstance(trial, TrialPlan):
+                self._epoch(trial, event.message["epoch"], event.message["epochs"])
+            elif self.progress:
+                self.progress.update(
+                    self.bars[trial.id], total=event.message["of"], completed=event.message["done"]
+                )
         elif isinstance(event, Postponed):
             self._postpone(trial, event)
         else:
             self._end(trial, event)
 
-    def _epoch(self, trial: TrialPlan | PassPlan, epoch: dict[str, float], epochs: int) -> None:
+    def _epoch(self, trial: TrialPlan, epoch: dict[str, float], epochs: int) -> None:
+        self.left[trial.id] = trial.seconds * (1 - epoch["epoch"] / epochs)
         self.speeds[trial.id] = epoch["images"] / epoch["seconds"]
         speed = f"{self.speeds[trial.id]:,.0f} images/s"
         if self.progress:
@@ -79,7 +82,7 @@ class Display:
                 f"  …     {trial.name}  epoch {epoch['epoch']}/{epochs}  {speed}  {self.eta()}"
             )
 
-    def _postpone(self, trial: TrialPlan | PassPlan, event: Postponed) -> None:
+    def _postpone(self, trial: Planned, event: Postponed) -> None:
         self.running.pop(trial.id)
         self.speeds.pop(trial.id, None)
         self.left[trial.id] = trial.seconds  # all of it, once more
@@ -87,14 +90,20 @@ class Display:
             self.progress.remove_task(self.bars.pop(trial.id))
         self._say(f"  …     {trial.name}  {event.reason}; it is tried again alone")
 
-    def _end(self, trial: TrialPlan | PassPlan, event: Done | Lost) -> None:
+    def _end(self, trial: Planned, event: Done | Lost) -> None:
         self.ended += 1
         took = time.monotonic() - self.running.pop(trial.id)
         self.speeds.pop(trial.id, None)
-        if self.alone.pop(trial.id, None) is None:
+        if isinstance(trial, ReadingPlan):
+            self.readings.pop(trial.id)
+        elif isinstance(trial, PassPlan):
+            self.alone.pop(trial.id)
+        else:
             self.left.pop(trial.id)
             self.expected, self.spent = self.expected + trial.seconds, self.spent + took
         status = event.status if isinstance(event, Done) else "lost"
+        if status != "ok" and isinstance(trial, TrialPlan):
+            self._give_up_readings(trial.id)
         if self.progress:
             self.progress.remove_task(self.bars.pop(trial.id))
             assert self.suite is not None
@@ -108,13 +117,23 @@ class Display:
             + "  ".join(part for part in parts if part)
         )
 
+    def _give_up_readings(self, trial: str) -> None:
+        """Expect no more readings of a trial, which will have no weights."""
+        given_up = [id for id, reading in self.readings.items() if reading.trial == trial]
+        for id in given_up:
+            del self.readings[id]
+        self.total -= len(given_up)
+        if self.progress and self.suite is not None:
+            self.progress.update(self.suite, total=self.total)
+
     def eta(self) -> str:
         """Return the time left in words, corrected by how long trials took against expectation."""
-        if not self.left and not self.alone:
+        if not (self.left or self.readings or self.alone):
             return ""
         pace = self.spent / self.expected if self.expected else 1.0
-        trials = sum(self.left.values()) * pace / self.workers
-        return f"ETA {duration(trials + sum(self.alone.values()))}"
+        beside = sum(self.left.values()) * pace
+        beside += sum(reading.seconds for reading in self.readings.values())
+        return f"ETA {duration(beside / self.workers + sum(self.alone.values()))}"
 
     def _note(self) -> None:
         assert self.progress is not None
@@ -164,9 +183,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _result(event: Done, planned: TrialPlan | PassPlan) -> str:
+def _result(event: Done, planned: Planned) -> str:
     runs, id = event.record.parent.parent, event.record.name
-    record = records.read(runs, "pass" if isinstance(planned, PassPlan) else "trial", id)
+    kinds: dict[type, records.Kind] = {TrialPlan: "trial", ReadingPlan: "reading", PassPlan: "pass"}
+    record = records.read(runs, kinds[type(planned)], id)
     if record is None or record.status != "ok":
         return (record.reason or "") if record else ""
     shown = [m for m in record.metrics.values() if m.direction == "higher" and m.value is not None]

@@ -1,27 +1,26 @@
-"""Passes: several networks measured together, in turns, on one machine. So far: latency on the CPU.
+"""Passes: what is measured on one machine, over networks as they are built: latency, peak memory.
 
 A pass is work for an executor, as a trial is, but it must be alone: after training, one pass at a
-time, each in a process of its own (the executor `processes` with one job and one worker).
+time. One pass is what *one process* saw, as one trial is what one seed gave: what is measured twice
+in a process shares the place of its memory and the choice of its kernels, so it is processes that
+are repeated, and a comparison has several passes of a metric.
 
-    {"spec": {pass, engine, metric, networks, input_shape, outputs, batches, rounds, device,
-              precision, machine, plugins},               what determines what is measured
+    {"spec": {pass, engine, metric, networks, input_shape, outputs, settings, rounds, process,
+              machine, plugins},                          what determines what is measured
      "plugins": ["/path/my_block.py"],
      "runs": "runs"}
 
-The machine is part of the spec, so a pass from another machine is another pass. The record keeps
-raw values, for each batch size B (here r rounds of n networks, as `spec["networks"]` has them):
-
-    seconds_B       (r, n + 1) float64   per call; the last column is the A/A control
-    on_cpu_B        (r, n + 1) float64   share of the time that the process was computing
-    calls_B         (n + 1,)   int64     of a block
-    warm_calls_B    (n + 1,)   int64     before the first round
-    warm_seconds_B  (n + 1,)   float64   that these took
-
-The *A/A control* is a copy of the first network, measured like the others: what is found between
-these two is noise. `environment` tells the machine's load before and after.
+The machine is part of the spec, so a pass from another machine is another pass, and `process`
+counts those that are alike. The record keeps the raw arrays of the metric's `measure` under the
+number of the setting: `seconds_0` is of `spec["settings"][0]`. Where networks are measured in turns
+there is a column for each of `spec["networks"]`, and a last one for the *A/A control*, a copy of
+the first network: what is found between these two is noise. A setting that a network cannot take
+has no arrays; `environment["unmeasured"]` tells why. `environment` also tells the machine's load
+before and after.
 """
 
 import copy
+import itertools
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,50 +28,66 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from torch import nn
 
-from ablate import catalog, environment, networks, records
-from ablate.metrics import latency
+from ablate import catalog, environment, records
 from ablate.records import Record
 from ablate.train import ENGINE
 
 # Part of every pass's id. Raise it when a change alters how a pass measures.
-PASS: Final = 1
-# Where a pass can run. Nothing here has ever timed a GPU, where calls return before they are done.
+PASS: Final = 2
+# Where suites measure by themselves. What times a GPU (`metrics._cuda`) has never run on one.
 DEVICES: Final = ("cpu",)
-BATCHES: Final = (1, 64)  # one image at once, and many
-FEWEST_ROUNDS, MOST_ROUNDS = 10, 30
-_BLOCKS = 160  # per batch size, as long as the number of rounds allows: some 10 s
-_START, _WARM, _BLOCK = 4.0, 0.4, 0.04  # seconds: of a process, of a warm-up, of a block
+PROCESSES: Final = 3
+ROUNDS: Final = 10
+PEAK: Final = 4.0  # seconds that a pass of one network alone is expected to take
+_BUILD, _BLOCK, _WARM_ROUNDS = 0.05, 0.035, 4  # seconds a network, seconds a block, rounds
 
 
 class WrongMachine(ValueError):
     """A pass that was planned for another machine."""
 
 
+def settings(
+    device: str,
+    threads: int = 1,
+    *,
+    phases: Sequence[str] = ("inference",),
+    batches: Sequence[int] = (1, 64),
+    precisions: Sequence[str] = ("fp32",),
+    memory_formats: Sequence[str] = ("channels_last",),
+    modes: Sequence[str] = ("eager",),
+) -> list[dict[str, Any]]:
+    """Return every combination, as `ablate.metrics.latency` has them."""
+    names = ("phase", "batch", "precision", "memory_format", "mode")
+    product = itertools.product(phases, batches, precisions, memory_formats, modes)
+    fixed = {"threads": threads, "device": device}
+    return [dict(zip(names, values, strict=True)) | fixed for values in product]
+
+
 def spec_of(
+    metric: str,
     configs: Sequence[Mapping[str, Any]],
     input_shape: Sequence[int],
     outputs: int,
     plugins: Mapping[str, str],
-    device: str = "cpu",
-    batches: Sequence[int] = BATCHES,
-    rounds: int | None = None,
+    settings: Sequence[Mapping[str, Any]],
+    rounds: int = ROUNDS,
+    process: int = 0,
 ) -> dict[str, Any]:
     """Return what determines a pass, as it would be measured on this machine.
 
     Args:
-        configs: of the networks ("family" and its options), in order; the first is the one that is
-            measured twice. Of equal ones the first is kept.
+        metric: the name of a metric of kind "pass".
+        configs: of the networks ("family" and its options), in order; where they are measured in
+            turns, the first is the one that is measured twice. Of equal ones the first is kept.
         input_shape: (channels, height, width) of one image.
         outputs: that the networks are built for.
         plugins: name → SHA-256 of each plugin file.
-        device: to measure on, one of `DEVICES`.
-        batches: sizes, each measured by itself.
-        rounds: per batch size; by default what `rounds_for` says.
-
-    Raises:
-        ValueError: passes cannot be measured on this device.
+        settings: of one device, each measured by itself.
+        rounds: in which everything is measured, of each setting.
+        process: which of those that are alike.
     """
     distinct: dict[str, dict[str, Any]] = {}
     for config in configs:
@@ -80,60 +95,46 @@ def spec_of(
     return {
         "pass": PASS,
         "engine": ENGINE,
-        "metric": "latency",
+        "metric": metric,
         "networks": list(distinct.values()),
         "input_shape": list(input_shape),
         "outputs": outputs,
-        "batches": list(batches),
-        "rounds": rounds or rounds_for(len(distinct)),
-        "device": device,
-        "precision": "fp32",
-        "machine": machine(device),
+        "settings": [dict(setting) for setting in settings],
+        "rounds": rounds,
+        "process": process,
+        "machine": machine(settings[0]["device"]),
         "plugins": dict(plugins),
     }
 
 
-def rounds_for(count: int) -> int:
-    """Return the rounds for so many networks and the A/A control: an even number of 10 to 30.
-
-    Few networks have time for more rounds, and so for narrower intervals.
-    """
-    return max(FEWEST_ROUNDS, min(MOST_ROUNDS, _BLOCKS // (count + 1) // 2 * 2))
-
-
 def expected_seconds(spec: Mapping[str, Any]) -> float:
-    """Return about how long a pass takes: warm-up and blocks last what their rules say.
+    """Return about how long a pass of latency takes: blocks last what their rules say.
 
-    It takes longer where a single call is longer than a block, or the machine is not left alone.
+    It takes longer where a single call is longer than a block, where something is compiled, or the
+    machine is not left alone.
     """
     columns = len(spec["networks"]) + 1
-    return float(_START + len(spec["batches"]) * columns * (_WARM + _BLOCK * spec["rounds"]))
+    blocks = columns * (spec["rounds"] + _WARM_ROUNDS) * len(spec["settings"])
+    return float(_BUILD * columns + _BLOCK * blocks)
 
 
 def machine(device: str) -> dict[str, Any]:
-    """Return what makes times of this machine comparable with one another.
-
-    Raises:
-        ValueError: passes cannot be measured on this device.
-    """
-    if device not in DEVICES:
-        raise ValueError(f"latency cannot be measured on {device!r} yet, only on the CPU")
+    """Return what makes figures of this machine comparable with one another."""
     found = environment.describe(device)
-    return {
-        "cpu": found["cpu"],
-        "cores": found["cores"],
-        "threads": latency.THREADS,
-        "torch": found["packages"]["torch"],
-    }
+    gpu = {}
+    if device == "cuda":
+        gpu = {"gpu": found["gpu"], "driver": (found["gpu_state"] or {}).get("driver")}
+    shared = {"cpu": found["cpu"], "cores": found["cores"], "torch": found["packages"]["torch"]}
+    return shared | gpu
 
 
 def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Measure, yielding a message after each batch size; the last message is the record.
+    """Measure, yielding a message after each setting; the last message is the record.
 
-    A network that raises makes a failed record of the whole pass.
+    Where no setting can be measured, the record is of a failed pass.
 
     Yields:
-        {"batch": images, "done": n, "of": n} after each batch size, then {"record": path,
+        {"setting": number, "done": n, "of": n} after each setting, then {"record": path,
         "status": …}.
 
     Raises:
@@ -141,40 +142,46 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         NoRoom: the disk is full.
     """
     spec = job["spec"]
-    here = machine(spec["device"])
+    device = spec["settings"][0]["device"]
+    here = machine(device)
     if here != spec["machine"]:
         raise WrongMachine(f"planned for {_words(spec['machine'])}; this is {_words(here)}")
     started, began = records.now(), time.perf_counter()
-    around = environment.describe(spec["device"])  # now, for the load before
+    around = environment.describe(device)  # now, for the load before
     arrays: dict[str, np.ndarray[Any, Any]] = {}
+    unmeasured: dict[str, str] = {}
     extra = {}
-    status: records.Status = "ok"
-    reason = None
+    trace = ""
     try:
         for path in job["plugins"]:
             catalog.plug(Path(path))
-        built = _networks(spec)
-        for number, batch in enumerate(spec["batches"], start=1):
-            timing = latency.measure(built, tuple(spec["input_shape"]), batch, spec["rounds"])
-            for name in ("seconds", "on_cpu", "calls", "warm_calls", "warm_seconds"):
-                arrays[f"{name}_{batch}"] = getattr(timing, name)
-            around["denormals_flushed"] = timing.flushed
-            yield {"batch": batch, "done": number, "of": len(spec["batches"])}
+        metric = catalog.load("metrics", spec["metric"])
+        built = _networks(spec, metric.ALONE)
     except Exception as error:  # the trials are all there: a pass must not end their suite
-        status = "failed"
-        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
-        reason = f"{type(error).__name__}: {error}{notes}"
-        text = traceback.format_exc()
-        arrays, extra = {}, {"traceback.txt": lambda path: path.write_text(text, encoding="utf-8")}
-    after = environment.describe(spec["device"])["load"]
+        trace, unmeasured = traceback.format_exc(), {"0": _reason(error)}
+    else:
+        for number, setting in enumerate(spec["settings"]):
+            shape = tuple(spec["input_shape"])
+            try:
+                found = metric.measure(built, shape, setting, spec["rounds"])
+            except Exception as error:
+                trace, unmeasured[str(number)] = traceback.format_exc(), _reason(error)
+            else:
+                arrays |= {f"{name}_{number}": array for name, array in found.items()}
+            yield {"setting": number, "done": number + 1, "of": len(spec["settings"])}
+    if unmeasured:
+        around["unmeasured"] = unmeasured
+        extra = {"traceback.txt": lambda path: path.write_text(trace, encoding="utf-8")}
+    status: records.Status = "ok" if arrays else "failed"
+    after = environment.describe(device)["load"]
     record = Record(
         kind="pass",
         id=records.identity(spec),
         spec=dict(spec),
         status=status,
-        reason=reason,
+        reason=None if arrays else next(iter(unmeasured.values())),
         seconds=time.perf_counter() - began,
-        environment=around | {"threads": latency.THREADS, "processes": 1, "load_after": after},
+        environment=around | {"threads": spec["settings"][0]["threads"], "load_after": after},
         started=started,
         finished=records.now(),
     )
@@ -182,16 +189,25 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"record": str(written), "status": status}
 
 
-def _networks(spec: Mapping[str, Any]) -> list[nn.Module]:
-    """Build the networks of a pass, with the weights of seed 0, and the A/A control."""
+def _networks(spec: Mapping[str, Any], alone: bool) -> list[nn.Module]:
+    """Build the networks of a pass, with weights of seed 0, and the A/A control.
+
+    Initialised by torch, as they are built: a network of other people may not say how to.
+    """
+    shape, outputs = tuple(spec["input_shape"]), spec["outputs"]
     built: list[nn.Module] = []
     for config in spec["networks"]:
-        shape = tuple(spec["input_shape"])
-        network = catalog.build("networks", config, "family", shape, spec["outputs"])
-        networks.initialise(network, seed=0)
-        built.append(network)
-    return [*built, copy.deepcopy(built[0])]
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            built.append(catalog.build("networks", config, "family", shape, outputs))
+    return built if alone else [*built, copy.deepcopy(built[0])]
+
+
+def _reason(error: Exception) -> str:
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{notes}"
 
 
 def _words(machine: Mapping[str, Any]) -> str:
-    return f"{machine['cpu']} ({machine['cores']} cores, torch {machine['torch']})"
+    gpu = f", {machine['gpu']}" if machine.get("gpu") else ""
+    return f"{machine['cpu']}{gpu} ({machine['cores']} cores, torch {machine['torch']})"

@@ -10,6 +10,7 @@ like any other.
     runs/trials/<id>/weights.pt    final weights; may be deleted to save room
     runs/facts/<id>/record.json
     runs/passes/<id>/…             a record with raw arrays, e.g. `seconds_64` (rounds, columns)
+    runs/readings/<id>/…           what was measured later of a trial's weights, with raw arrays
 
 What failed has a `traceback.txt` beside its record. What is not finished may have a checkpoint,
 `runs/checkpoints/<id>.pt`, which is no record and may be deleted.
@@ -34,7 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMA = 1  # Readers refuse a higher number and name the version of ablate that they need.
 
-Kind = Literal["trial", "fact", "pass"]
+Kind = Literal["trial", "fact", "pass", "reading"]
 Status = Literal["ok", "failed", "diverged"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -85,9 +86,10 @@ class Epoch(BaseModel):
 
 
 class Record(BaseModel):
-    """One trial (a configuration and a seed), fact (a configuration) or pass, as it came out.
+    """One trial (a configuration and a seed), fact (a configuration), pass or reading.
 
-    A pass is measured over several networks together, in turns, on one machine.
+    A pass is measured over several networks together, in turns, on one machine; a reading of the
+    weights that a trial left.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -134,7 +136,14 @@ def now() -> str:
 
 def folder(runs: Path, kind: Kind, id: str) -> Path:
     """Return where a record lies or would lie."""
-    return runs / {"trial": "trials", "fact": "facts", "pass": "passes"}[kind] / id
+    plural = {"trial": "trials", "fact": "facts", "pass": "passes", "reading": "readings"}
+    return runs / plural[kind] / id
+
+
+def weights(runs: Path, trial: str) -> Path | None:
+    """Return the final weights of a trial, None where it has none or they were deleted."""
+    path = folder(runs, "trial", trial) / "weights.pt"
+    return path if path.exists() else None
 
 
 def write(
@@ -286,7 +295,8 @@ def no_room(error: OSError, path: Path) -> NoRoom | None:
 
 
 def _leftovers(runs: Path) -> Iterator[Path]:
-    for place in ("trials", "facts", "passes", "studies/*", "checkpoints", "plans"):
+    kinds = ("trials", "facts", "passes", "readings")
+    for place in (*kinds, "studies/*", "checkpoints", "plans"):
         yield from runs.glob(f"{place}/.*")
 
 

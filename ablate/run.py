@@ -2,7 +2,8 @@
 
 Side by side, the longest trial of a comparison's seed is begun first, so that no worker is left
 with it in the end. A trial that ran out of memory beside others is run again alone when these are
-done. What is timed comes last, when nothing trains beside it.
+done. Readings of the weights follow, side by side too. What is timed comes last, when nothing runs
+beside it.
 
 The report is rendered when all trials of a comparison's seed are in, so the first results stand on
 a page long before the last trial; no more than a twentieth of the time goes into pages.
@@ -20,9 +21,10 @@ from ablate import catalog, records
 from ablate.evidence.stop import FEWEST_SEEDS, settled
 from ablate.execute import Done, Event, Lost, Postponed, Started
 from ablate.records import Record
-from ablate.suite.planned import PassPlan, Plan, TrialPlan
+from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan
 
 WORK = "ablate.train.trial:run"
+READING = "ablate.readings:run"
 PASS = "ablate.passes:run"
 PAGE_AGE = 20  # a page stands so many times as long as it took to make, before it is renewed
 
@@ -34,6 +36,7 @@ class Outcome:
     ok: int = 0
     failed: int = 0
     diverged: int = 0
+    read: int = 0  # readings that were taken
     kept: int = 0  # were there already
     unneeded: int = 0  # precision was reached before them
     reasons: list[str] = field(default_factory=list)  # of what did not end well, one line each
@@ -44,7 +47,7 @@ def run(
     runs: Path,
     executor: str,
     workers: int,
-    show: Callable[[TrialPlan | PassPlan, Event], None],
+    show: Callable[[TrialPlan | ReadingPlan | PassPlan, Event], None],
     render: Callable[[], object],
     places: Sequence[Mapping[str, str]] = (),
     memory: int | None = None,
@@ -81,6 +84,7 @@ def run(
                     render()
                     stands_until = began + (1 + PAGE_AGE) * (time.monotonic() - began)
         outcome.unneeded -= len(batch)
+    _read(plan, runs, executor, workers, show, outcome)
     _measure(plan, show, outcome)
     return outcome
 
@@ -121,23 +125,62 @@ def _train(
                 yield trial, event
 
 
-def _measure(
-    plan: Plan, show: Callable[[TrialPlan | PassPlan, Event], None], outcome: Outcome
+def _read(
+    plan: Plan,
+    runs: Path,
+    executor: str,
+    workers: int,
+    show: Callable[[ReadingPlan, Event], None],
+    outcome: Outcome,
 ) -> None:
-    """Run the passes that are missing: alone, one after the other, each in a fresh process."""
-    for planned in plan.missing_passes:
-        with closing(catalog.load("execute", "processes").run([planned.job], PASS, 1)) as events:
+    """Take the readings that are missing, of the trials that have weights."""
+    wanted = [r for r in plan.missing_readings if records.weights(runs, r.trial) is not None]
+    if not wanted:
+        return
+    execute = catalog.load("execute", executor).run
+    with closing(execute([planned.job for planned in wanted], READING, workers)) as events:
+        for event in events:
+            planned = wanted[event.index]
+            show(planned, event)
+            _count_beside(event, planned, "reading", outcome)
+            outcome.read += isinstance(event, Done) and event.status == "ok"
+
+
+def _measure(plan: Plan, show: Callable[[PassPlan, Event], None], outcome: Outcome) -> None:
+    """Run the passes that are missing: one at a time, and every repetition in a fresh process."""
+    execute = catalog.load("execute", "processes").run
+    for together in process_by_process(plan.missing_passes):
+        with closing(execute([planned.job for planned in together], PASS, 1)) as events:
             for event in events:
-                show(planned, event)
-                if isinstance(event, Lost):
-                    _stop_if_full(event)
-                    outcome.reasons.append(f"{planned.name}: {event.reason}")
-                    outcome.failed += 1
-                elif isinstance(event, Done) and event.status != "ok":
-                    record = records.read(event.record.parent.parent, "pass", planned.id)
-                    reason = record.reason if record else "its record is gone"
-                    outcome.reasons.append(f"{planned.name} {event.status}: {reason}")
-                    outcome.failed += 1
+                show(together[event.index], event)
+                _count_beside(event, together[event.index], "pass", outcome)
+
+
+def process_by_process(passes: Sequence[PassPlan]) -> Iterator[list[PassPlan]]:
+    """Yield the passes that one process measures, in order."""
+    waiting: list[PassPlan] = []
+    for planned in passes:
+        if waiting and (planned.process is None or planned.process != waiting[-1].process):
+            yield waiting
+            waiting = []
+        waiting.append(planned)
+    if waiting:
+        yield waiting
+
+
+def _count_beside(
+    event: Event, planned: ReadingPlan | PassPlan, kind: records.Kind, outcome: Outcome
+) -> None:
+    """Count what is measured beside the trials, where it did not end well."""
+    if isinstance(event, Lost):
+        _stop_if_full(event)
+        outcome.reasons.append(f"{planned.name}: {event.reason}")
+        outcome.failed += 1
+    elif isinstance(event, Done) and event.status != "ok":
+        record = records.read(event.record.parent.parent, kind, planned.id)
+        reason = record.reason if record else "its record is gone"
+        outcome.reasons.append(f"{planned.name} {event.status}: {reason}")
+        outcome.failed += 1
 
 
 def _stop_if_full(event: Lost) -> None:

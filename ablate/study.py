@@ -1,9 +1,9 @@
 """Studies: what was asked, written down before the first trial.
 
 `runs/studies/<suite>-<hash>/study.json` holds the resolved suite: every row of every comparison
-with its configuration, the ids of the trials and facts it needs, the claims with their margins, the
-profile, overrides, data and commit. A report is a function of one study and its records. Asking
-the same again adds a line to `asked.jsonl` beside it and changes nothing else.
+with its configuration, the ids of the trials, facts and readings it needs, the claims with their
+margins, the profile, overrides, data and commit. A report is a function of one study and its
+records. Asking the same again adds a line to `asked.jsonl` beside it and changes nothing else.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ablate import records
 
-SCHEMA = 2
+SCHEMA = 3
 _REPAIR = "move it away and run its suite again, which writes it anew and trains nothing"
 
 
@@ -70,6 +70,7 @@ class Row(_Frozen):
     trials: dict[int, str]  # seed -> trial id; of all seeds that the study may use
     facts: str  # fact id of the network as trained
     full_facts: str  # fact id of the full network (the same where the two agree)
+    readings: dict[int, str] = {}  # seed -> reading id; of the few seeds whose weights are read
 
 
 class ComparisonAsked(_Frozen):
@@ -83,7 +84,10 @@ class ComparisonAsked(_Frozen):
     data: DataUsed
     rows: list[Row]  # the baseline first
     claims: list[dict[str, Any]]
-    passes: dict[str, str] = {}  # what is measured over all rows together: metric -> pass id
+    # What is measured of the rows' networks on one machine: metric -> ids of its passes.
+    passes: dict[str, list[str]] = {}
+    margins: dict[str, float] = {}  # of metrics of passes: the smallest ratio - 1 that matters
+    readings: list[str] = []  # metrics of the weights before and after training
 
 
 class Study(_Frozen):
@@ -162,9 +166,10 @@ def load(runs: Path, id: str) -> Study:
 def _of_today(stored: Any) -> Any:
     """Return a stored study of an older schema as one of this.
 
-    Schema 1 compared every row with the baseline, and did not say so.
+    Schema 2 had no readings, and one pass for each metric. Schema 1 compared every row with the
+    baseline, and did not say so.
     """
-    if not isinstance(stored, dict) or stored.get("schema_version") != 1:
+    if not isinstance(stored, dict) or stored.get("schema_version") not in (1, 2):
         return stored
     comparisons = [
         {
@@ -173,6 +178,7 @@ def _of_today(stored: Any) -> Any:
                 {"reference": found.get("baseline") if at else None, **row}
                 for at, row in enumerate(found.get("rows", []))
             ],
+            "passes": {metric: [id] for metric, id in found.get("passes", {}).items()},
         }
         for found in stored.get("comparisons", [])
     ]

@@ -48,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"catalog"},
     # A task's scores are metrics of its examples; what is shown to a network is normalised.
     "tasks": {"data", "catalog", "metrics", "train.batches"},
-    "metrics": {"records", "catalog"},
+    # Some facts are means over initialisations.
+    "metrics": {"records", "catalog", "networks"},
     # A recipe's type is part of the suite language, and training is given one: `suite.schema` is
     # the one thing that training knows of suites.
     "train": {
@@ -56,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("environment", "execute", "suite.schema"),
     },
     "passes": {"catalog", "environment", "metrics", "networks", "records", "train"},
+    "readings": {"catalog", "environment", "networks", "records", "train"},
     # what is asked
     **{module: {"catalog", "components", *LANGUAGE} for module in LANGUAGE},
     "suite.planned": {"records", "study"},
@@ -65,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "suite": {
         *("catalog", "components", "records", "study", "environment", *LANGUAGE),
-        *("networks", "data", "tasks", "metrics", "train", "passes", "evidence.welch"),
+        *("networks", "data", "tasks", "metrics", "train", "passes", "readings", "evidence.welch"),
     },
     # who does it
     "execute": set(),
@@ -74,13 +76,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"evidence", "records", "study"},
     # who brings it together
     "run": {"catalog", "records", "evidence", "execute", "suite"},
+    "costs": {"catalog", "environment", "evidence", "execute", "passes", "records", "run", "suite"},
+    "measure": {"catalog", "costs", "environment", "metrics", "networks", "records", "suite"},
     "display": {"records", "execute", "suite"},
     "commands": {
         *("catalog", "cli", "display", "environment", "evidence", "execute", "lock", "records"),
         *("report", "run", "study", "suite"),
     },
     "cli": {
-        *("catalog", "commands", "data", "interrupt", "records", "study", "suite.load"),
+        *("catalog", "commands", "costs", "data", "interrupt", "measure", "records", "study"),
+        "suite.load",
         "suite.source",
     },
     "__main__": {"cli"},
@@ -89,8 +94,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Where torch may be imported; everywhere else it may not, not even inside a function.
 TORCH = {
-    *("blocks", "networks", "tasks", "metrics", "train", "passes", "environment"),
-    *("suite.match", "suite.preflight", "suite.plan"),
+    *("blocks", "networks", "tasks", "metrics", "train", "passes", "readings"),
+    "environment",
+    *("measure", "suite.match", "suite.preflight", "suite.plan"),
 }
 TORCH_PACKAGES = {"torch", "torchvision", "timm", "fvcore"}
 

@@ -28,6 +28,7 @@ from ablate import run as running
 from ablate.cli import _is_users
 from ablate.execute import Done, Event, Lost
 from ablate.suite.plan import stored
+from ablate.suite.planned import PassPlan, ReadingPlan, TrialPlan
 from ablate.suite.request import Request
 from ablate.suite.source import SuiteError
 
@@ -47,7 +48,7 @@ id: down
 title: How to halve
 question: Pooling or strides?
 seeds: 6
-latency: {{batches: [1], rounds: 3}}
+latency: {{batches: [1], rounds: 3, processes: 2}}
 plugins: [gate.py]
 """
     + BASE
@@ -312,6 +313,7 @@ def lab(place: Path) -> Lab:
 
 RUN = ("run", "../suites/down.yaml", "--jobs")
 TRIALS = 12  # 2 variants, 6 seeds
+PASSES = 2
 
 
 @pytest.fixture(scope="module")
@@ -457,10 +459,12 @@ def test_a_run_ends_with_results_and_a_complete_report(
     ]
     assert "in place of pooled: accuracy" in finished.out
     assert lab.outcomes("down") == ["ok"] * TRIALS
-    (timed,) = (lab.runs / "passes").iterdir()
-    seconds = np.load(timed / "arrays.npz")["seconds_1"]
-    assert seconds.shape == (3, 3)  # rounds; pooled, strided and pooled again
-    assert (seconds > 0).all()
+    timed = list((lab.runs / "passes").iterdir())
+    assert len(timed) == PASSES
+    for one in timed:
+        seconds = np.load(one / "arrays.npz")["seconds_0"]
+        assert seconds.shape == (3, 3)  # rounds; pooled, strided and pooled again
+        assert (seconds > 0).all()
     assert lab.manifest("down")["failures"] == []
     assert "down/index.html" in lab.page.read_text()
 
@@ -468,19 +472,19 @@ def test_a_run_ends_with_results_and_a_complete_report(
 def test_progress_goes_to_standard_error_line_by_line(finished: Step) -> None:
     wanted, _ = finished.planned()
     lines = [line for line in finished.err.splitlines() if line.startswith("[")]
-    everything = wanted + 1  # and what is timed when all are trained
+    everything = wanted + PASSES  # and what is timed when all are trained
     assert len(lines) == everything
     width = len(str(everything))
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(lines[:-PASSES], start=1):
         assert re.fullmatch(
             rf"\[{number:>{width}}/{everything}\] ok       halving/(pooled|strided) seed \d"
             r"  accuracy \d+\.\d\d %  \d+ s  ETA \d+ (s|min)",
             line,
         )
-    last = rf"\[{everything}/{everything}\] ok       latency of halving  \d+ s"
+    last = rf"\[{everything}/{everything}\] ok       latency of halving, process 2 of 2  \d+ s"
     assert re.fullmatch(last, lines[-1])
     assert re.search(
-        rf"^{wanted} trials to run, .*, then 1 pass of latency; ETA \d+ (s|min) \(",
+        rf"^{wanted} trials to run, .*, then 2 passes of latency; ETA \d+ (s|min) \(",
         finished.err,
         re.MULTILINE,
     )
@@ -732,18 +736,16 @@ def test_pages_are_made_between_rounds_of_seeds(
         monkeypatch.setattr(running, "PAGE_AGE", age)
         asked = Request(suite, None, None, seeds, ("recipe.epochs=1",))
         plan, _ = commands._plan(asked, "cpu", tmp_path, "1")
-        running.run(
-            plan,
-            tmp_path,
-            "inline",
-            1,
-            lambda item, event: events.append(item.name.split()[-1]) if _ends(event) else None,
-            lambda: events.append("page"),
-        )
+
+        def note(item: TrialPlan | ReadingPlan | PassPlan, event: Event) -> None:
+            if _ends(event):
+                events.append(item.name.partition(",")[0].split()[-1])
+
+        running.run(plan, tmp_path, "inline", 1, note, lambda: events.append("page"))
         return events
 
     timed = "halving"  # what takes the time comes when all is trained
-    assert rounds("0,1,2", 0) == ["0", "0", "page", "1", "1", "page", "2", "2", timed]
+    assert rounds("0,1,2", 0) == ["0", "0", "page", "1", "1", "page", "2", "2", timed, timed]
     # A page stands for a multiple of the time that it took, so the second one is still to come.
     assert rounds("3,4,5", 1e9) == ["3", "3", "page", "4", "4", "5", "5"]
     assert rounds("0-5", 0) == []

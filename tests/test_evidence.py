@@ -4,7 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ablate.evidence import (
     contrast,
     effects,
     latency,
+    memory,
     requirements,
     sampling,
     spelling,
@@ -28,6 +29,7 @@ from ablate.evidence import (
     welch,
 )
 from ablate.evidence.collect import collect
+from ablate.evidence.effects import HIGHER, LOWER, UNKNOWN
 from ablate.evidence.frame import COLUMNS, load
 from ablate.records import Epoch, Measurement, Record
 from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
@@ -172,14 +174,33 @@ class Lab:
     def time(
         self,
         networks: list[dict[str, Any]],
-        seconds: "dict[int, np.ndarray[Any, Any]]",
+        *processes: "dict[int, np.ndarray[Any, Any]]",
         **more: Any,
-    ) -> dict[str, str]:
-        """Write a pass over networks, (rounds, networks + 1) by batch; return what to ask for."""
+    ) -> dict[str, list[str]]:
+        """Write passes over networks, each (rounds, networks + 1) by batch; return what to ask."""
+        made = [self._timed(networks, p, seconds, more) for p, seconds in enumerate(processes)]
+        return {"latency": made}
+
+    def _timed(
+        self,
+        networks: list[dict[str, Any]],
+        process: int,
+        seconds: "dict[int, np.ndarray[Any, Any]]",
+        more: dict[str, Any],
+    ) -> str:
+        shared = {
+            "phase": "inference",
+            "precision": "fp32",
+            "memory_format": "channels_last",
+            "mode": "eager",
+            "threads": 1,
+            "device": "cpu",
+        }
         spec = {
             "networks": networks,
-            "precision": "fp32",
-            "machine": {"cpu": "A CPU", "cores": 2, "threads": 1, "torch": "2.15.0"},
+            "settings": [shared | {"batch": batch} for batch in seconds],
+            "process": process,
+            "machine": {"cpu": "A CPU", "cores": 2, "torch": "2.15.0"},
             "lab": [self.settings, self.count],
         }
         fields = {
@@ -192,10 +213,10 @@ class Lab:
             "started": "2026-11-21T09:10:00+00:00",
             "finished": "2026-11-21T09:10:12+00:00",
         }
-        arrays = {f"seconds_{batch}": times for batch, times in seconds.items()}
+        arrays = {f"seconds_{number}": times for number, times in enumerate(seconds.values())}
         made = Record(**(fields | more))
         records.write(self.runs, made, arrays)
-        return {"latency": made.id}
+        return made.id
 
     def ask(self) -> Study:
         """Write the study down."""
@@ -879,9 +900,12 @@ def test_a_study_with_a_fixed_number_of_seeds_never_stops_early(tmp_path: Path) 
 
 
 def timed(
-    runs: Path, rounds: int = 12, **more: Any
-) -> tuple[Lab, "dict[int, np.ndarray[Any, Any]]"]:
-    """Return a lab whose two trained networks were timed, and the times, (rounds, 3) by batch."""
+    runs: Path, processes: int = 3, rounds: int = 12, **more: Any
+) -> "tuple[Lab, list[dict[int, np.ndarray[Any, Any]]]]":
+    """Return a lab whose two trained networks were timed, and each process's times by batch.
+
+    They are (rounds, 3).
+    """
     rng = np.random.default_rng(11)
     lab = Lab(runs)
     rows = [
@@ -889,59 +913,87 @@ def timed(
         lab.row("depthwise", [58.0, 57.0], network={"conv": "depthwise"}),
     ]
     drift = 1 + 0.3 * np.linspace(0, 1, rounds)[:, None]  # the machine gets slower and slower
-    noise = np.exp(rng.normal(0, 0.02, (rounds, 3)))
-    times = {64: np.array([0.05, 0.04, 0.05]) * drift * noise, 1: 1e-3 * drift * noise}
-    lab.compare(*rows, passes=lab.time([row.full_config["network"] for row in rows], times, **more))
+    times = []
+    for _ in range(processes):
+        noise = np.exp(rng.normal(0, 0.01, (rounds, 3)))
+        times.append({64: np.array([0.05, 0.04, 0.05]) * drift * noise, 1: 1e-3 * drift * noise})
+    networks = [row.full_config["network"] for row in rows]
+    lab.compare(*rows, passes=lab.time(networks, *times, **more))
     return lab, times
 
 
-def test_latency_is_compared_within_rounds(tmp_path: Path) -> None:
+def test_latency_is_compared_within_rounds_and_over_processes(tmp_path: Path) -> None:
     from scipy import stats
 
     lab, times = timed(tmp_path)
     comparison = gathered(lab)
-    found = latency.batches(comparison)
-    assert [(batch.size, batch.rounds) for batch in found] == [(1, 12), (64, 12)]
-    for batch in found:
-        seconds = times[batch.size]
-        normal, depthwise = (batch.of(row) for row in comparison.rows)
+    found = latency.measured(comparison)
+    assert [(one.batch, one.processes, one.rounds) for one in found] == [(64, 3, 36), (1, 3, 36)]
+    for one in found:
+        seconds = [process[one.batch] for process in times]
+        normal, depthwise = (one.of(row) for row in comparison.rows)
         assert normal is not None
         assert depthwise is not None
-        assert normal.seconds == pytest.approx(np.median(seconds[:, 0]))
-        assert normal.ratio is None
-        assert depthwise.seconds == pytest.approx(np.median(seconds[:, 1]))
-        for ratio, column in ((depthwise.ratio, 1), (batch.control, 2)):
-            logs = np.log(seconds[:, column]) - np.log(seconds[:, 0])
-            expected = stats.ttest_1samp(logs, 0.0).confidence_interval(0.95)
+        medians = [np.median(each, axis=0) for each in seconds]
+        assert normal.seconds == pytest.approx(np.median([each[0] for each in medians]))
+        assert depthwise.seconds == pytest.approx(np.median([m[1] for m in medians]))
+        assert (normal.ratio, normal.effect) == (None, None)
+        for ratio, column in ((depthwise.ratio, 1), (one.control, 2)):
+            levels = [
+                stats.trim_mean(np.log(each[:, column]) - np.log(each[:, 0]), 0.25)
+                for each in seconds
+            ]
+            expected = stats.ttest_1samp(levels, 0.0).confidence_interval(0.95)
             assert ratio is not None
-            assert ratio.value == pytest.approx(stats.gmean(seconds[:, column] / seconds[:, 0]))
+            assert ratio.value == pytest.approx(math.exp(np.mean(levels)))
             assert (ratio.low, ratio.high) == pytest.approx(tuple(np.exp(expected)), rel=1e-9)
-        assert not batch.unsteady
+        assert not one.unsteady
     # The drift of 30 % is in both of a round, so it is not in the interval.
-    assert found[1].of(comparison.rows[1]).ratio.high < 0.85  # type: ignore[union-attr]
+    faster = found[0].of(comparison.rows[1])
+    assert faster is not None
+    assert faster.effect == LOWER
+    assert faster.ratio is not None
+    assert faster.ratio.high is not None
+    assert faster.ratio.high < 0.85
+
+
+def test_of_one_process_the_interval_is_over_rounds(tmp_path: Path) -> None:
+    from scipy import stats
+
+    lab, (times,) = timed(tmp_path, processes=1)
+    ratio = latency.measured(gathered(lab))[0].control
+    logs = np.log(times[64][:, 2]) - np.log(times[64][:, 0])
+    expected = stats.ttest_1samp(logs, 0.0).confidence_interval(0.95)
+    assert ratio.value == pytest.approx(math.exp(stats.trim_mean(logs, 0.25)))
+    assert ratio.low is not None
+    assert ratio.high is not None
+    assert math.log(ratio.high / ratio.low) == pytest.approx(expected.high - expected.low)
 
 
 def test_a_copy_that_differs_tells_of_an_unsteady_machine(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     row = lab.row("normal", [62.0])
-    steady = np.full((10, 2), 0.01) * np.linspace(1, 1.001, 20).reshape(10, 2)
-    lab.compare(
-        row,
-        lab.row("other", [61.0], network={"conv": "other"}),
-        passes=lab.time([row.full_config["network"]], {1: steady, 8: steady * [1.0, 1.05]}),
-    )
+    other = lab.row("other", [61.0], network={"conv": "other"})
+    untimed = lab.row("more", [61.0], network={"conv": "more"})
+    steady = np.full((10, 3), 0.01) * np.linspace(1, 1.001, 30).reshape(10, 3)
+    twice = steady * [1.0, 2.0, 1.0]
+    networks = [r.full_config["network"] for r in (row, other)]
+    times = {1: twice, 8: twice * [1.0, 1.0, 1.05]}
+    lab.compare(row, other, untimed, passes=lab.time(networks, times, times))
     comparison = gathered(lab)
-    one, eight = latency.batches(comparison)
+    one, eight = latency.measured(comparison)
     assert (one.unsteady, eight.unsteady) == (False, True)
-    assert one.of(comparison.rows[1]) is None  # its network was not timed
+    assert eight.floor == pytest.approx(0.05, rel=0.01)
+    marks = [found.of(comparison.rows[1]) for found in (one, eight)]
+    assert [mark.effect for mark in marks if mark] == [HIGHER, UNKNOWN]
+    assert one.of(comparison.rows[2]) is None  # its network was not timed
 
 
 def test_one_round_has_no_interval(tmp_path: Path) -> None:
-    lab, times = timed(tmp_path, rounds=1)
-    found = latency.batches(gathered(lab))[0]
+    lab, (times,) = timed(tmp_path, processes=1, rounds=1)
+    found = latency.measured(gathered(lab))[1]
     assert (found.control.low, found.control.high) == (None, None)
     assert found.control.value == pytest.approx(times[1][0, 2] / times[1][0, 0])
-    assert not found.unsteady
 
 
 @pytest.mark.parametrize(
@@ -953,25 +1005,156 @@ def test_times_that_cannot_be_are_not_used(tmp_path: Path, seconds: "np.ndarray[
     rows = [lab.row(name, [60.0], network={"conv": name}) for name in ("normal", "depthwise")]
     networks = [row.full_config["network"] for row in rows]
     lab.compare(*rows, passes=lab.time(networks, {1: seconds, 2: np.ones((3, 3))}))
-    assert [batch.size for batch in latency.batches(gathered(lab))] == [2]
+    assert [found.batch for found in latency.measured(gathered(lab))] == [2]
+
+
+def test_times_of_another_machine_are_left_out(tmp_path: Path) -> None:
+    """A study asks for none; were it to, they would not stand in one table."""
+    lab, _ = timed(tmp_path, processes=2)
+    comparison = gathered(lab)
+    first, second = comparison.passes["latency"]
+    moved = second.model_copy(update={"spec": second.spec | {"machine": {"cpu": "Another"}}})
+    both = replace(comparison, passes={"latency": (first, moved)})
+    assert [found.processes for found in latency.measured(both)] == [1, 1]
+    assert {id for id, _, _ in latency.by_process(both, comparison.rows[0])} == {first.id}
+
+
+def test_percentiles_are_told_where_there_are_calls_enough(tmp_path: Path) -> None:
+    lab, _ = timed(tmp_path, processes=1, rounds=10)
+    comparison = gathered(lab)
+    (record,) = comparison.passes["latency"]
+    arrays = record.arrays
+
+    def of(calls: int) -> latency.Timed:
+        each = np.full((10, 3, calls), 0.05, np.float32)
+        each[0, 1, 0] = 0.9
+        each[1:, 1, -1] = np.nan  # beyond what a block of this network had
+        record.__dict__["arrays"] = arrays | {"call_seconds_0": each}
+        found = latency.measured(comparison)[0].of(comparison.rows[1])
+        assert found is not None
+        return found
+
+    few, many, most = of(100), of(200), of(1010)
+    assert (few.calls, few.p90, few.p99) == (991, None, None)
+    assert (many.calls, many.p99) == (1991, None)
+    assert many.p90 == pytest.approx(0.05)
+    assert most.p99 == pytest.approx(0.05)
+    assert few.slowest == pytest.approx(0.9)
+    assert few.far == pytest.approx(1 / 991)
+
+
+def test_rounds_in_which_a_gpu_was_slow_are_left_out_and_counted(tmp_path: Path) -> None:
+    lab, _ = timed(tmp_path, processes=1, rounds=4)
+    comparison = gathered(lab)
+    (record,) = comparison.passes["latency"]
+    clock = np.full((4, 3), 1980.0)
+    clock[1, 2] = 1480.0  # below three quarters
+    clock[2, 0] = 1490.0
+    issued = np.array([0.5, 0.95, 0.5]) * record.arrays["seconds_0"]
+    extra = {"clock_0": clock, "default_clock_0": np.array(1980.0), "issued_0": issued}
+    record.__dict__["arrays"] = record.arrays | extra
+    slow, whole = latency.measured(comparison)
+    assert (slow.rounds, slow.dropped) == (3, 1)
+    assert (whole.rounds, whole.dropped) == (4, 0)
+    waits = [found.waits for row in comparison.rows if (found := slow.of(row))]
+    assert waits == [False, True]  # launch-bound
 
 
 def test_passes_that_are_not_there_are_named(tmp_path: Path) -> None:
-    lab, _ = timed(tmp_path)
+    lab, _ = timed(tmp_path, processes=2)
     study = lab.ask()
-    id = study.comparisons[0].passes["latency"]
+    id = study.comparisons[0].passes["latency"][1]
     path = tmp_path / "passes" / id / "record.json"
     whole = path.read_text(encoding="utf-8")
     path.write_text("{", encoding="utf-8")
     evidence = collect(tmp_path, study)
-    assert latency.batches(evidence.comparisons[0]) == ()
-    assert evidence.comparisons[0].lacking == (f"latency: {evidence.damaged[0]}",)
+    assert [one.processes for one in latency.measured(evidence.comparisons[0])] == [1, 1]
+    assert evidence.comparisons[0].lacking == (f"latency: {evidence.damaged[0]} (1 of 2)",)
     assert evidence.damaged[0].startswith(f"passes/{id}: cannot be read")
     path.write_text(whole.replace('"status": "ok"', '"status": "failed"'), encoding="utf-8")
-    assert collect(tmp_path, study).comparisons[0].lacking == ("latency: no reason given",)
-    records.set_aside(tmp_path, "pass", id)
+    assert collect(tmp_path, study).comparisons[0].lacking == ("latency: no reason given (1 of 2)",)
+    for one in study.comparisons[0].passes["latency"]:
+        records.set_aside(tmp_path, "pass", one)
     found = collect(tmp_path, study).comparisons[0]
-    assert (found.lacking, found.passes) == (("latency: not measured yet",), {})
+    assert found.lacking == ("latency: not measured yet (2 of 2)",)
+    assert found.passes == {"latency": ()}
+    assert latency.measured(found) == ()
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def remembered(runs: Path, network: dict[str, Any], metric: str, peak: int, **more: Any) -> str:
+    """Write a pass of memory over one network; return its id."""
+    setting = {
+        "phase": "inference",
+        "batch": 8,
+        "precision": "fp32",
+        "memory_format": "channels_last",
+        "mode": "eager",
+        "threads": 1,
+        "device": "cpu",
+    }
+    machine = {"cpu": more.pop("cpu", "A CPU"), "cores": 2, "torch": "2.15.0"}
+    spec = {"metric": metric, "networks": [network], "settings": [setting], "machine": machine}
+    arrays = {
+        "peak": np.array([[peak - 4096], [peak], [peak + 8192]]),
+        "weights": np.array([1_000]),
+        "inputs": np.array([2_000]),
+        "tensors": np.array([peak]),
+        "reset": np.array([True]),
+    }
+    record = Record(
+        kind="pass",
+        id=records.identity(spec),
+        spec=spec,
+        status="ok",
+        seconds=2.0,
+        environment={"cpu": machine["cpu"], "cores": 2},
+        started="2026-11-21T09:10:00+00:00",
+        finished="2026-11-21T09:10:02+00:00",
+    )
+    records.write(runs, record, {f"{name}_0": it for name, it in (arrays | more).items()})
+    return record.id
+
+
+def test_peaks_are_medians_over_rounds_and_of_one_machine(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    rows = [lab.row(name, [60.0], network={"conv": name}) for name in ("normal", "depthwise", "x")]
+    networks = [row.full_config["network"] for row in rows]
+    ids = [
+        remembered(tmp_path, networks[0], "inference_memory", 30_000_000),
+        remembered(tmp_path, networks[1], "inference_memory", 20_000_000, cpu="Another CPU"),
+        remembered(tmp_path, networks[2], "inference_memory", 40_000_000),
+    ]
+    lab.compare(*rows, passes={"inference_memory": ids})
+    comparison = gathered(lab)
+    (normal,), other, (last,) = (memory.peaks(comparison, row) for row in comparison.rows)
+    assert (normal.value, normal.weights, normal.inputs) == (30_000_000, 1_000, 2_000)
+    assert (normal.is_bound, normal.invalid, normal.id) == (False, None, ids[0])
+    assert other == []  # it was measured on another machine
+    assert last.value == 40_000_000
+
+
+def test_a_peak_below_its_tensors_is_invalid(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    row = lab.row("normal", [60.0])
+    network = row.full_config["network"]
+    id = remembered(
+        tmp_path,
+        network,
+        "training_memory",
+        20_000_000,
+        tensors=np.array([30_000_000]),
+        reset=np.array([False]),
+    )
+    lab.compare(row, passes={"training_memory": [id]})
+    (peak,) = memory.peaks(gathered(lab), gathered(lab).rows[0])
+    assert peak.is_bound
+    assert peak.invalid == (
+        "the process used 20,000,000 bytes and its tensors 30,000,000: it went on in memory that "
+        "was freed before"
+    )
 
 
 # --- requirements ---------------------------------------------------------------------------------
@@ -1257,19 +1440,27 @@ def test_the_frame_holds_every_number(tmp_path: Path) -> None:
 
 
 def test_the_frame_holds_passes(tmp_path: Path) -> None:
-    lab, times = timed(tmp_path)
+    lab, times = timed(tmp_path, processes=2)
     lab.ask()
     frame = load(tmp_path)
     found = frame[frame.metric == "latency"]
-    assert found["at"].tolist() == ["batch=1", "batch=64"] * 2
-    assert found.variant.tolist() == ["normal"] * 2 + ["depthwise"] * 2
-    medians = [np.median(times[size][:, column]) for column in (0, 1) for size in (1, 64)]
+    shared = "device=cpu memory_format=channels_last mode=eager phase=inference precision=fp32"
+    assert found["at"].tolist() == [f"batch={b} {shared} threads=1" for b in (64, 1)] * 4
+    assert found.variant.tolist() == ["normal"] * 4 + ["depthwise"] * 4
+    medians = [
+        np.median(process[size][:, column])
+        for column in (0, 1)
+        for process in times
+        for size in (64, 1)
+    ]
     assert found.value.tolist() == pytest.approx(medians, rel=1e-12)
     assert set(found.unit) == {"s"}
     assert set(found.network) == {"full"}
     assert found.split.isna().all()
     assert found.seed.isna().all()
-    assert set(found.trial) == {lab.comparisons[0].passes["latency"]}
+    assert found.trial.tolist() == [
+        id for _ in range(2) for id in lab.comparisons[0].passes["latency"] for _ in range(2)
+    ]
     assert frame[frame.metric != "latency"]["at"].isna().all()
     assert list(frame.columns)[-1] == "at"
 

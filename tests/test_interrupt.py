@@ -32,7 +32,7 @@ base:
   network: {{family: staged, stages: [[4], [4]], act: held}}
   recipe: {{epochs: 1, batch_size: 16}}
 seeds: 2
-latency: {{batches: [1], rounds: 3}}
+latency: {{batches: [1], rounds: 3, processes: 1}}
 plugins: [held.py]
 comparisons:
   - id: halving

@@ -161,7 +161,7 @@ def test_a_trial_draws_only_its_comparison_again(made: Path) -> None:
 
 def test_a_pass_draws_no_figure_again(made: Path) -> None:
     study = newest(made / "runs")
-    timed = study.comparisons[0].model_copy(update={"passes": {"latency": "0123456789abcdef"}})
+    timed = study.comparisons[0].model_copy(update={"passes": {"latency": ["0123456789abcdef"]}})
     later = study.model_copy(update={"comparisons": [timed, study.comparisons[1]]})
 
     def keys(of: Study) -> list[str]:

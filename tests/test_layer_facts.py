@@ -210,8 +210,13 @@ def bytes_held(network: nn.Module, output: Tensor) -> int:
         (nn.Conv2d(4, 8, 3), {"normal"}),
         (nn.Conv2d(1, 8, 5), {"normal"}),
         (nn.Conv2d(4, 8, (3, 5), stride=(1, 2)), {"normal", "strided"}),
-        (nn.Conv2d(4, 8, 1), {"pointwise"}),
-        (nn.Conv2d(4, 8, 1, stride=2, dilation=2), {"pointwise", "strided"}),
+        (nn.Conv2d(4, 8, 1), {"pointwise", "pointwise_expand"}),
+        (nn.Conv2d(4, 4, 1), {"pointwise", "pointwise_keep"}),
+        (nn.Conv2d(4, 3, 1), {"pointwise", "pointwise_reduce"}),
+        (
+            nn.Conv2d(4, 8, 1, stride=2, dilation=2),
+            {"pointwise", "pointwise_expand", "strided"},
+        ),
         (nn.Conv2d(4, 4, 3, groups=4), {"depthwise"}),
         (nn.Conv2d(4, 8, 3, groups=4, stride=2), {"depthwise", "strided"}),
         (nn.Conv2d(4, 4, 3, groups=4, dilation=2), {"depthwise", "dilated"}),
@@ -329,6 +334,7 @@ def test_a_layer_that_is_used_twice_counts_once() -> None:
     assert measured.value == 2
     assert measured.detail["where"] == {
         "pointwise": ["1"],
+        "pointwise_keep": ["1"],
         "depthwise": ["0"],
         "depthwise_separable": ["0"],
     }
@@ -347,6 +353,7 @@ def test_a_layer_of_ones_own_type_is_a_layer() -> None:
     assert measured.value == 2
     assert measured.detail["where"] == {
         "pointwise": ["1"],
+        "pointwise_expand": ["1"],
         "depthwise": ["0"],
         "depthwise_separable": ["0"],
     }  # and its mean over weights is no pooling

@@ -62,14 +62,16 @@ def test_a_family_keeps_its_contract(family: str) -> None:
         network = catalog.build("networks", component, "family", CIFAR, 3)
         networks.initialise(network, 0)
         images = torch.randn(4, *CIFAR, generator=torch.Generator().manual_seed(0))
+        torch.manual_seed(0)  # for dropout: it may leave nothing over
         output = network(images)
         assert output.shape in [(4, 3), (4, 3, 64, 64)]
         if parameters(network):
             output.square().sum().backward()
         assert all(p.grad is not None and p.grad.any() for p in network.parameters())
         assert torch.equal(network.eval()(images), torch.fx.symbolic_trace(network)(images))
-        assert {"features", "head"} == dict(network.named_children()).keys()
-        assert torch.equal(network.head(network.features(images)), network(images))
+        if family != "zoo":  # whose networks are other people's
+            assert {"features", "head"} == dict(network.named_children()).keys()
+            assert torch.equal(network.head(network.features(images)), network(images))
         with torch.device("meta"):
             unreal = catalog.build("networks", component, "family", CIFAR, 3)
         assert networks.signature(unreal) == networks.signature(network)

@@ -103,12 +103,19 @@ def test_latency_is_measured_where_a_suite_asks_for_it() -> None:
     assert planned(changed()).passes == []
     text = changed(add="latency: {batches: [1, 2], rounds: 4}\n")
     plan = planned(text)
-    (timed,) = plan.missing_passes
-    assert timed.name == "latency of conv"
-    assert plan.study.comparisons[0].passes == {"latency": timed.id}
+    timed, *others = plan.missing_passes
+    assert [one.name for one in plan.passes] == [
+        f"latency of conv, process {number} of 3" for number in (1, 2, 3)
+    ]
+    assert [one.process for one in plan.passes] == [0, 1, 2]
+    assert plan.study.comparisons[0].passes == {"latency": [one.id for one in plan.passes]}
+    assert plan.study.comparisons[0].margins == {"latency": 0.02}
     spec = timed.job["spec"]
+    for number, other in enumerate(others, start=1):
+        assert other.job["spec"] == spec | {"process": number}
     assert records.identity(spec) == timed.id
-    assert (spec["batches"], spec["rounds"], spec["outputs"]) == ([1, 2], 4, 2)
+    assert [setting["batch"] for setting in spec["settings"]] == [1, 2]
+    assert (spec["rounds"], spec["outputs"]) == (4, 2)
     rows = plan.study.comparisons[0].rows
     assert spec["networks"] == [row.full_config["network"] for row in rows]
     assert timed.seconds == passes.expected_seconds(spec) > 0
@@ -117,21 +124,58 @@ def test_latency_is_measured_where_a_suite_asks_for_it() -> None:
 @pytest.mark.usefixtures("here")
 def test_latency_is_that_of_the_full_network() -> None:
     text = changed(add="latency: {}\nprofiles: {p: {network.width: 2}}\n")
-    (timed,) = planned(text, profile="p").passes
+    timed, *_ = planned(text, profile="p").passes
     assert [net["width"] for net in timed.job["spec"]["networks"]] == [None, None]
-    assert timed.job["spec"]["batches"] == [1, 64]
+    assert [setting["batch"] for setting in timed.job["spec"]["settings"]] == [1, 64]
 
 
 @pytest.mark.usefixtures("here")
 def test_a_profile_has_a_latency_of_its_own() -> None:
-    text = changed(add="latency: {}\nprofiles: {p: {latency: {batches: [3], rounds: 5}}}\n")
-    (timed,) = planned(text, profile="p").passes
-    assert (timed.job["spec"]["batches"], timed.job["spec"]["rounds"]) == ([3], 5)
+    own = "{batches: [3], rounds: 5, processes: 1, precisions: [bf16], margin: 5%}"
+    plan = planned(
+        changed(add=f"latency: {{}}\nprofiles: {{p: {{latency: {own}}}}}\n"), profile="p"
+    )
+    (timed,) = plan.passes
+    (setting,) = timed.job["spec"]["settings"]
+    assert (setting["batch"], setting["precision"], timed.job["spec"]["rounds"]) == (3, "bf16", 5)
+    assert plan.study.comparisons[0].margins == {"latency": 0.05}
+
+
+@pytest.mark.usefixtures("here")
+def test_processes_come_one_after_the_other_over_all_comparisons() -> None:
+    text = changed(add="latency: {processes: 2}\n").replace(
+        "comparisons:\n",
+        "comparisons:\n  - {id: other, title: Other, baseline: a, "
+        "variants: {a: {}, b: {network.norm: none}}}\n",
+    )
+    assert [one.name for one in planned(text).passes] == [
+        f"latency of {id}, process {number} of 2" for number in (1, 2) for id in ("other", "conv")
+    ]
+
+
+@pytest.mark.usefixtures("here")
+def test_more_processes_keep_those_that_there_are() -> None:
+    few, more = (planned(changed(add=f"latency: {{processes: {n}}}\n")) for n in (3, 5))
+    assert [one.id for one in more.passes[:3]] == [one.id for one in few.passes]
+
+
+@pytest.mark.usefixtures("here")
+def test_peaks_of_memory_are_measured_network_by_network() -> None:
+    plan = planned(changed(add="memory: {batches: [4]}\n"))
+    rows = plan.study.comparisons[0].rows
+    found = [(one.name, one.job["spec"]["metric"], one.process) for one in plan.passes]
+    assert found == [
+        (f"{metric.replace('_', ' ')} of {row.variant} of conv", metric, None)
+        for metric in ("inference_memory", "training_memory")
+        for row in rows
+    ]
+    for one, row in zip(plan.passes, [*rows, *rows], strict=True):
+        assert one.job["spec"]["networks"] == [row.full_config["network"]]
 
 
 @pytest.mark.usefixtures("here")
 def test_a_pass_that_is_there_is_not_measured_again() -> None:
-    text = changed(add="latency: {batches: [1], rounds: 3}\n")
+    text = changed(add="latency: {batches: [1], rounds: 3, processes: 1}\n")
     (timed,) = planned(text).missing_passes
     *_, last = passes.run(timed.job)
     assert last["status"] == "ok"

@@ -539,8 +539,8 @@ REPAIR = "; move it away and run its suite again, which writes it anew and train
         ),
         (b"{}", f"damaged: id: Field required{REPAIR}"),
         (
-            b'{"schema_version": 3}',
-            "written by a newer version of ablate (schema 3, this one reads up to 2); "
+            b'{"schema_version": 4}',
+            "written by a newer version of ablate (schema 4, this one reads up to 3); "
             "update ablate to read it",
         ),
     ],

@@ -25,6 +25,7 @@ from test_evidence import (
     SHUFFLE,
     Lab,
     layers,
+    remembered,
     three_rows,
     two_references,
     two_rows,
@@ -684,7 +685,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Exactly twice as slow in every round, which then has no spread.
     seconds = np.array([[0.001, 0.002, 0.001], [0.003, 0.006, 0.003], [0.002, 0.004, 0.002]])
     networks = [row.full_config["network"] for row in rows]
-    lab.compare(*rows, passes=lab.time(networks, {1: seconds, 64: 50 * seconds * [1, 1, 1.1]}))
+    times = {1: seconds, 64: 50 * seconds * [1, 1, 1.1]}
+    lab.compare(*rows, passes=lab.time(networks, times, times))
     render(root / "runs", lab.ask(), root / "reports")
     return root / "reports" / "s7"
 
@@ -723,6 +725,30 @@ def test_other_measures_have_a_table(measured: Path) -> None:
     assert "accuracy" not in lines[0]
 
 
+def test_times_of_several_devices_stand_in_no_table(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "runs")
+    measured = [{"train_seconds": _number(31.5, "Training time", "s"), "x": _number(1.0, "X")}] * 2
+    rows = [lab.row(n, [60.0, 61.0], network={"conv": n}, measured=measured) for n in ("a", "b")]
+    lab.compare(*rows)
+    study = lab.ask()
+    pages = tmp_path / "reports" / "s7"
+
+    def fields() -> set[str]:
+        render(lab.runs, study, tmp_path / "reports")
+        return set(rows_of(pages / "tbl-s7-depthwise-measures.csv")[0])
+
+    assert "train_seconds_mean_s" in fields()
+    moved = lab.runs / "trials" / rows[1].trials[0] / "record.json"
+    record = json.loads(moved.read_text())
+    record["environment"]["cpu"] = "Another CPU"
+    moved.write_text(json.dumps(record))
+    found = fields()
+    assert "train_seconds_mean_s" not in found
+    assert "x_mean" in found
+    said = "The trials ran on 2 devices, so their times are left out."
+    assert said in read(pages / "index.html").prose
+
+
 def test_a_classification_has_no_line_of_targets(made: Path) -> None:
     assert not (made / "reports" / "s7" / "tbl-s7-depthwise-measures.csv").exists()
 
@@ -737,26 +763,61 @@ def test_latency_has_a_table(measured: Path) -> None:
     assert {line["control_batch_1"] for line in lines} == {"1"}
     assert {line["control_batch_64"] for line in lines} == {"1.1"}
     assert list(lines[0])[-1] == "reference_variant"
-    assert "depthwise (drop-in) 4 2.00 [2.00, 2.00] 200 2.00 [2.00, 2.00]" in page.prose
+    assert {line["floor_batch_64"] for line in lines} == {"0.1"}
+    assert {line["processes_batch_1"] for line in lines} == {"2"}
+    assert [line["effect_batch_1"] for line in lines] == ["", "slower"]
+    assert [line["effect_batch_64"] for line in lines] == ["", "cannot tell"]
+    row = "depthwise (drop-in) 4 2.00 [2.00, 2.00] ▲ slower 200 2.00 [2.00, 2.00] ? cannot tell"
+    assert row in page.prose
     assert (
-        "Inference by the full network, also where a narrower one was trained: median over rounds "
-        "of the time of a call, and the ratio to that of the baseline, normal, with its 95 % "
-        "interval (t, over rounds). Measured on A CPU, 1 thread, fp32; 3 rounds in turns, in one "
-        "process: how processes differ is not in the intervals. A/A control, a copy of the first "
+        "Screening, not to be cited. Timed in 2 of the 5 processes that it takes. The A/A control "
+        "came out above the margin." in page.prose
+    )
+    assert (
+        "The full network, also where a narrower one was trained: median time of a call, and the "
+        "ratio to that of the baseline, normal, compared within rounds in which all took their "
+        "turns, with its 95 % interval over processes. Measured on A CPU, 1 thread, inference, "
+        "fp32, channels_last, eager; 3 rounds in each of 2 processes. Margin 2 %: ▲ and ▼ mark "
+        "what is surely beyond it, ≈ what is surely within. A/A control, a copy of the first "
         "network to itself: 1.00 [1.00, 1.00] for a batch of 1 and 1.10 [1.10, 1.10] for a batch "
-        "of 64. Not to be believed: the copy differs by more than 2 %, so the machine was not "
-        "steady." in page.prose
+        "of 64. The machine was too noisy for a verdict: the copy differed from the network by "
+        "more than the margin for a batch of 64 (10.0 %)." in page.prose
     )
 
 
 def test_a_pass_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "runs")
     lab.compare(
-        lab.row("normal", [62.0]), lab.row("other", [61.0]), passes={"latency": "0123456789abcdef"}
+        lab.row("normal", [62.0]),
+        lab.row("other", [61.0]),
+        passes={"latency": ["0123456789abcdef"]},
     )
     page = read(render(tmp_path / "runs", lab.ask(), tmp_path / "reports"))
     assert "depthwise: no latency: not measured yet" in page.prose
     assert "tbl-s7-depthwise-latency" not in page.ids
+
+
+def test_peak_memory_has_a_table(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "runs")
+    rows = [lab.row(name, [60.0], network={"conv": name}) for name in ("normal", "depthwise")]
+    sizes = {"inference_memory": (24 * 2**20, 12 * 2**20), "training_memory": (70 * 2**20, 2**27)}
+    ids = {
+        metric: [
+            remembered(lab.runs, row.full_config["network"], metric, size)
+            for row, size in zip(rows, those, strict=True)
+        ]
+        for metric, those in sizes.items()
+    }
+    lab.compare(*rows, passes=ids)
+    render(tmp_path / "runs", lab.ask(), tmp_path / "reports")
+    page = read(tmp_path / "reports" / "s7" / "index.html")
+    lines = rows_of(tmp_path / "reports" / "s7" / "tbl-s7-depthwise-memory.csv")
+    assert [line["inference_memory_8_fp32_bytes"] for line in lines] == ["25165824", "12582912"]
+    assert [line["training_memory_8_fp32_bytes"] for line in lines] == ["73400320", "134217728"]
+    assert [line["training_memory_8_fp32_pass"] for line in lines] == ids["training_memory"]
+    assert "normal (baseline) 24.0 MiB 70.0 MiB" in page.prose
+    assert "depthwise (drop-in) 12.0 MiB 2.00× less 128 MiB 1.83× as much" in page.prose
+    assert "Measured on A CPU, channels_last." in page.prose
 
 
 def test_requirements_are_judged_part_by_part(measured: Path) -> None:

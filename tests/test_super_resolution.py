@@ -47,6 +47,10 @@ SCORES = {
     "output_phase_variance",
     "target_phase_variance",
     "white_noise_phase_variance",
+    "lattice_power",
+    "lattice_surroundings",
+    "target_lattice_power",
+    "target_lattice_surroundings",
 }
 
 
@@ -537,6 +541,10 @@ def test_a_trial_improves_on_what_it_began_with(folder: Path, tmp_path: Path) ->
     assert found.metrics["phase_variance"].value == pytest.approx(
         found.arrays["test_phase_variance"].mean()
     )
+    contrast = found.metrics["lattice_contrast"]
+    for value, whose in ((contrast.value, ""), (contrast.detail["target"], "target_")):
+        sums = (found.arrays[f"test_{whose}lattice_{it}"].sum() for it in ("power", "surroundings"))
+        assert value == pytest.approx(next(sums) / next(sums), rel=1e-6)
     first = found.metrics["initial_phase_variance"]
     assert first.value == pytest.approx(
         found.arrays["initial_test_output_phase_variance"].mean(), rel=1e-6
@@ -545,7 +553,7 @@ def test_a_trial_improves_on_what_it_began_with(folder: Path, tmp_path: Path) ->
     assert first.value is not None
     assert first.value > 10 * first.detail["white_noise"] > first.detail["target"]
     assert found.metrics.keys() == {
-        *("psnr", "ssim", "phase_variance", "initial_phase_variance"),
+        *("psnr", "ssim", "phase_variance", "initial_phase_variance", "lattice_contrast"),
         *("test_loss", "train_seconds"),
     }
     assert found.arrays.keys() == {

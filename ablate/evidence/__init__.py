@@ -6,7 +6,8 @@
     sampling.py  how far a difference hangs on which test examples were drawn
     effects.py   the mark that an interval and a margin give: higher, lower, the same, cannot tell
     contrast.py  one row against its reference: all of the above in one value
-    latency.py   times per call of the rows of a pass, and their ratios to the references'
+    latency.py   times per call of the rows, over processes, and their ratios to the references'
+    memory.py    peaks of memory of the rows
     requirements.py  what a variant must reach, judged part by part
     citable.py   the reasons why trained numbers may not be cited
     stop.py      whether the intervals are narrow enough to stop adding seeds

@@ -4,6 +4,9 @@ Whether numbers may be cited is computed from what happened, never from the name
 may not is labelled "screening". Arithmetic (parameters, MACs, receptive field) is not concerned.
 """
 
+from collections.abc import Sequence
+
+from ablate.evidence import latency
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.spelling import between, counted, listed, row_name
 from ablate.evidence.stop import settled_comparison
@@ -28,6 +31,16 @@ def missing(study: Study, comparison: ComparisonEvidence) -> int:
     if settled_comparison(study, comparison):
         return 0
     return sum(trial.outcome == "missing" for trial in comparison.trials().values())
+
+
+def of_times(study: Study, found: Sequence[latency.Measured]) -> list[str]:
+    """Return why the times of a comparison may not be cited, as sentences; [] if they may."""
+    reasons = []
+    if (processes := min(one.processes for one in found)) < latency.CITABLE:
+        reasons.append(f"Timed in {processes} of the {latency.CITABLE} processes that it takes.")
+    if any(one.unsteady for one in found):
+        reasons.append("The A/A control came out above the margin.")
+    return [*reasons, *_code(study)]
 
 
 def _data(comparison: ComparisonEvidence) -> list[str]:

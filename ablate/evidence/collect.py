@@ -6,6 +6,7 @@ the reason. A damaged record counts as missing and is named.
 
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,16 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What was measured of the weights of one seed, before and after training."""
+
+    seed: int
+    id: str
+    record: Record | None  # None where it did not end well or is not there
+    reason: str | None  # why it is not
+
+
+@dataclass(frozen=True)
 class RowEvidence:
     """One row of a comparison with its trials, by seed, and the facts of its two networks."""
 
@@ -47,6 +58,7 @@ class RowEvidence:
     full: dict[str, Measurement]  # facts of the full network
     is_baseline: bool
     lacking: tuple[str, ...]  # facts that are not there, each with the reason
+    readings: tuple[Reading, ...] = ()  # of the few seeds whose weights are read
 
     @cached_property
     def values(self) -> dict[int, float]:
@@ -83,7 +95,7 @@ class ComparisonEvidence:
 
     asked: ComparisonAsked
     rows: tuple[RowEvidence, ...]
-    passes: dict[str, Record]  # by metric; one that did not end well is not there
+    passes: dict[str, tuple[Record, ...]]  # by metric; one that did not end well is not there
     lacking: tuple[str, ...]  # passes that are not there, each with the reason
 
     @property
@@ -168,24 +180,33 @@ def collect(runs: Path, study: Study) -> Evidence:
             _trial(seed, id, read("trial", id), measure, damaged.get(id))
             for seed, id in sorted(asked.trials.items())
         )
+        readings = tuple(
+            _reading(trial, id, read("reading", id), damaged.get(id), runs)
+            for trial in trials
+            if (id := asked.readings.get(trial.seed)) is not None
+        )
         lacking: list[str] = []
         trained = full = facts(asked.facts, "network as trained", lacking)
         if asked.full_facts != asked.facts:
             full = facts(asked.full_facts, "full network", lacking)
-        return RowEvidence(asked, trials, trained, full, is_baseline, tuple(lacking))
+        return RowEvidence(asked, trials, trained, full, is_baseline, tuple(lacking), readings)
 
     def comparison(asked: ComparisonAsked) -> ComparisonEvidence:
         rows = tuple(row(r, asked.measure, r is asked.rows[0]) for r in _grouped(asked))
-        passes: dict[str, Record] = {}
+        passes: dict[str, tuple[Record, ...]] = {}
         lacking: list[str] = []
-        for metric, id in sorted(asked.passes.items()):
-            record = read("pass", id)
-            if record is None:
-                lacking.append(f"{metric}: {damaged.get(id, 'not measured yet')}")
-            elif record.status != "ok":
-                lacking.append(f"{metric}: {record.reason or 'no reason given'}")
-            else:
-                passes[metric] = record
+        for metric, ids in sorted(asked.passes.items()):
+            found = {id: read("pass", id) for id in ids}
+            passes[metric] = tuple(r for r in found.values() if r is not None and r.status == "ok")
+            reasons = Counter(
+                damaged.get(id, "not measured yet") if r is None else r.reason or "no reason given"
+                for id, r in found.items()
+                if r is None or r.status != "ok"
+            )
+            lacking += (
+                f"{metric}: {reason}" + (f" ({count} of {len(ids)})" if len(ids) > 1 else "")
+                for reason, count in reasons.items()
+            )
         return ComparisonEvidence(asked, rows, passes, tuple(lacking))
 
     comparisons = tuple(comparison(asked) for asked in study.comparisons)
@@ -215,3 +236,21 @@ def _trial(
         reason = str(found.detail.get("invalid", f"{measure.name} is no number"))
         return Trial(seed, id, "invalid", None, reason, record)
     return Trial(seed, id, "ok", float(found.value), None, record)
+
+
+def _reading(
+    trial: Trial, id: str, record: Record | None, damaged: str | None, runs: Path
+) -> Reading:
+    if record is not None and record.status == "ok":
+        return Reading(trial.seed, id, record, None)
+    if record is not None:
+        reason = record.reason or "no reason given"
+    elif damaged is not None:
+        reason = damaged
+    elif trial.outcome in ("failed", "diverged"):
+        reason = f"the trial {trial.outcome}"
+    elif trial.outcome != "missing" and records.weights(runs, trial.id) is None:
+        reason = "the weights were deleted"
+    else:
+        reason = "not taken yet"
+    return Reading(trial.seed, id, None, reason)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ablate import study as studies
 from ablate.evidence import citable, latency
-from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence, Trial, collect
+from ablate.evidence.collect import (
+    ComparisonEvidence,
+    Evidence,
+    Reading,
+    RowEvidence,
+    Trial,
+    collect,
+)
 from ablate.records import Measurement
 
 if TYPE_CHECKING:
@@ -41,12 +48,13 @@ SPLITS = ("train", "validation", "test")
 def load(runs: Path | str = "runs", suite: str | None = None) -> "pandas.DataFrame":
     """Return every number of the newest study of each suite, or of one suite.
 
-    There are four kinds of rows. What a finished trial scored: `seed` is set, `epoch` is not. What
-    a trial showed after an epoch: both are set. A fact of a network (parameters, MACs, …): neither
-    is. What a pass measured over all networks in turns (latency): `at` is set. A trial without a
-    result has one row, with its `status`, the comparison's metric and no value, so that counting
-    rows of that metric counts what was planned. A trial that several rows or comparisons share
-    appears in each of them.
+    There are five kinds of rows. What a finished trial scored: `seed` is set, `epoch` is not. What
+    a trial showed after an epoch: both are set. A reading of a trial's weights: as of a trial, but
+    `split` is not set; `initial_…` is the same before training. A fact of a network (parameters,
+    MACs, …): neither is. What a pass measured over all networks in turns (latency): `at` is set. A
+    trial without a result has one row, with its `status`, the comparison's metric and no value, so
+    that counting rows of that metric counts what was planned. A trial that several rows or
+    comparisons share appears in each of them.
 
     Columns:
         study, suite, comparison: ids.
@@ -58,16 +66,17 @@ def load(runs: Path | str = "runs", suite: str | None = None) -> "pandas.DataFra
         screening: whether the comparison's trained numbers may not be cited.
         seed: of the trial; missing for facts and passes.
         split: train, validation or test: the images that the number is about; missing for facts,
-            passes and the times and rates of an epoch.
+            readings, passes and the times and rates of an epoch.
         epoch, step: counted from 1; missing for final scores and facts. `step` counts the
             optimizer's.
         metric: its name.
         value: the number; missing where there is none.
         unit: of the value.
-        trial: id of the record that holds the number: the trial's, the fact's or the pass's.
+        trial: id of the record that holds the number: the trial's, the reading's, the fact's or
+            the pass's.
         status: ok, failed, diverged, invalid or missing.
-        at: the conditions of a pass, e.g. "batch=64"; missing for all else. Its value is the median
-            over the rounds; the record has every round.
+        at: the setting of a pass, e.g. "batch=64 device=cpu …"; missing for all else. Its value is
+            the median over the rounds of one process; the record has every round.
 
     Raises:
         StudyError: the suite has no study, or its study cannot be read.
@@ -117,24 +126,25 @@ def _numbers(comparison: ComparisonEvidence, row: RowEvidence) -> Iterator[dict[
             "status": trial.outcome,
         }
         yield from ({**of_trial, **number} for number in _scores(comparison, trial))
+    for reading in row.readings:
+        of_reading = {"network": "trained", "seed": reading.seed, "trial": reading.id}
+        yield from ({**of_reading, **number} for number in _read(comparison, reading))
     for network, facts, id in (
         ("trained", row.trained, row.asked.facts),
         ("full", row.full, row.asked.full_facts),
     ):
         for name, fact in facts.items():
             yield {"network": network, "trial": id, "status": "ok", **_measured(name, fact)}
-    for batch in latency.batches(comparison):
-        timed = batch.of(row)
-        if timed is not None:
-            yield {
-                "network": "full",
-                "metric": latency.METRIC,
-                "value": timed.seconds,
-                "unit": "s",
-                "trial": comparison.passes[latency.METRIC].id,
-                "status": "ok",
-                "at": f"batch={batch.size}",
-            }
+    for id, setting, seconds in latency.by_process(comparison, row):
+        yield {
+            "network": "full",
+            "metric": latency.METRIC,
+            "value": seconds,
+            "unit": "s",
+            "trial": id,
+            "status": "ok",
+            "at": " ".join(f"{name}={value}" for name, value in sorted(setting.items())),
+        }
 
 
 def _scores(comparison: ComparisonEvidence, trial: Trial) -> Iterator[dict[str, Any]]:
@@ -153,6 +163,16 @@ def _scores(comparison: ComparisonEvidence, trial: Trial) -> Iterator[dict[str, 
             split, metric = split_of(name)
             unit = units.get(metric, "")
             yield {**at, "metric": metric, "value": value, "unit": unit, "split": split}
+
+
+def _read(comparison: ComparisonEvidence, reading: Reading) -> Iterator[dict[str, Any]]:
+    """Yield what was read of a trial's weights; where nothing was, what was to be."""
+    if reading.record is None:
+        yield from ({"metric": name, "status": "missing"} for name in comparison.asked.readings)
+        return
+    for name, measured in sorted(reading.record.metrics.items()):
+        status = "invalid" if measured.value is None else "ok"
+        yield {**_measured(name, measured), "status": status}
 
 
 def split_of(name: str) -> tuple[str | None, str]:

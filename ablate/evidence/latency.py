@@ -1,40 +1,57 @@
-"""Latency of the rows of a comparison, from a pass that timed their full networks in turns.
+"""Latency of the rows of a comparison, from passes that timed their full networks in turns.
 
 Machines drift: a network that is timed a second later may meet another clock or another load. So
-rows are compared within a round, where they were timed one right after the other: the ratio is
-exp(mean over rounds of log(t / t_reference)), with a t interval over the rounds. Calls within a
-round are not independent and were brought to one value before (Kalibera and Jones 2013, "Rigorous
-benchmarking in reasonable time", ISMM).
+rows are compared within a round, where they were timed one right after the other. A process gives
+one number, the mean of log(t / t_reference) over its rounds, without the lowest and the highest
+quarter of them: a round in which something else ran would move a plain mean by whole per cents. The
+ratio is exp of the mean over processes, with a t interval over *processes*: what differs between
+them (where memory lies, which kernels were chosen) does so once a process, however many rounds it
+has (Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time", ISMM). Of a single process
+the interval is over its rounds, and is called that.
 
-The pass times a copy of its first network too. How far that ratio (A/A) is from 1 says how far the
-machine is to be believed. All rounds are of one process, so the intervals do not hold how processes
-differ among each other.
+The passes time a copy of their first network too, the A/A control. Its *floor* is how far the two
+are apart in one process, as root mean square over processes: where it is above the smallest
+difference that matters, the machine was too noisy, and nothing is said of any row. The floor never
+moves that margin. (A bound of the control's interval would be stricter: with 3 processes it is 2.5
+times the deviation, and half of the passes of a quiet machine would be thrown away.)
+
+Simulated on a machine with noise of 1 % a call, one call in a hundred hanging, and another 0.5 %
+from process to process, 3 processes of 10 rounds, and a margin of 2 %: identical networks are never
+called different, a difference of 5 % is found in 85 % of passes, with 5 processes in all of them;
+tests/test_latency.py has the numbers.
 """
 
-import re
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from ablate.evidence import welch
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
+from ablate.evidence.effects import UNKNOWN, Effect, effect_of
+from ablate.records import Record
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-METRIC = "latency"
-UNSTEADY = 0.02  # A/A: a copy that is surely faster or slower by more than this says "do not trust"
+METRIC: Final = "latency"
+MARGIN: Final = 0.02  # the smallest difference that matters, unless a suite says another
+CITABLE: Final = 5  # processes
+FREE: Final = 0.95  # share of its blocks' time for which a process of a quiet machine computes
 
-_ARRAY = re.compile(r"seconds_([1-9][0-9]*)")
+_TRIM = 0.25  # of the rounds of a process, at either end
+_SLOW = 0.75  # of a GPU's default clock: a round below it is left out
+_WAITS = 0.9  # of a call's time on a GPU for which the host issues it: the GPU waits for the host
+_P90, _P99 = 1_000, 10_000  # calls from which these percentiles are told
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of times with its 95 % interval over rounds."""
+    """A ratio of times with its 95 % interval over processes, of a single one over its rounds."""
 
     value: float
-    low: float | None  # None below two rounds
+    low: float | None  # None for a single round
     high: float | None
 
 
@@ -42,84 +59,236 @@ class Ratio:
 class Timed:
     """What one row's network took per call."""
 
-    seconds: float  # median over the rounds
+    seconds: float  # median over processes of the medians over rounds
     ratio: Ratio | None  # to its reference's; None for a reference
+    effect: Effect | None  # of the ratio against the margin; None for a reference
+    calls: int  # that were timed
+    p90: float | None  # seconds; None where there are too few calls to say
+    p99: float | None
+    slowest: float  # call, seconds
+    far: float  # share of the calls that took more than twice the median
+    waits: bool  # most of the time of a GPU's call, the host was issuing it: launch-bound
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The times for batches of one size."""
+class Measured:
+    """The times at one setting."""
 
-    size: int  # images
-    rounds: int
+    setting: Mapping[str, Any]  # phase, batch, precision, memory_format, mode, threads, device
+    processes: int
+    rounds: int  # of all processes together, those that were left out not counted
+    dropped: int  # rounds in which a GPU's clock was low
     rows: Mapping[tuple[str, ...], Timed]  # by variant and match
     control: Ratio  # A/A: a copy of the first network to the network itself
+    floor: float  # of the control: the ratio - 1 that is as far from 1 as it was
+    margin: float  # the ratio - 1 that matters
+    settled: bool  # in every process the warm-up reached its end
+    on_cpu: float | None  # least share of any network's blocks that was computing; None on a GPU
 
     def of(self, row: RowEvidence) -> Timed | None:
         """Return what a row took, None where its network was not timed."""
         return self.rows.get(_key(row))
 
     @property
+    def batch(self) -> int:
+        """Images a call."""
+        return int(self.setting["batch"])
+
+    @property
     def unsteady(self) -> bool:
-        """Whether the copy of the first network was surely faster or slower than the network."""
-        low, high = self.control.low, self.control.high
-        if low is None or high is None:
-            return False
-        return low > 1 + UNSTEADY or high < 1 / (1 + UNSTEADY)
+        """Whether the control came out above the margin, so that nothing can be said."""
+        return self.floor > self.margin
 
 
-def batches(comparison: ComparisonEvidence) -> tuple[Batch, ...]:
-    """Return the times of a comparison's rows by batch size, () where no pass has ended well."""
-    record = comparison.passes.get(METRIC)
-    if record is None:
+def measured(comparison: ComparisonEvidence) -> tuple[Measured, ...]:
+    """Return the times of a comparison's rows by setting, () where no pass has ended well."""
+    passes = _alike(comparison.passes.get(METRIC, ()))
+    if not passes:
         return ()
-    configs = record.spec.get("networks", [])
-    found = []
-    for name, seconds in record.arrays.items():
-        size = _ARRAY.fullmatch(name)
-        if size and _usable(seconds, len(configs)):
-            found.append(_batch(int(size[1]), seconds.astype(np.float64), comparison, configs))
-    return tuple(sorted(found, key=lambda batch: batch.size))
-
-
-def _usable(seconds: "np.ndarray[Any, Any]", networks: int) -> bool:
-    """Return whether an array holds times of all networks and the control, every one above zero."""
-    whole = seconds.ndim == 2 and seconds.shape[0] > 0 and seconds.shape[1] == networks + 1
-    return whole and networks > 0 and bool(np.all(np.isfinite(seconds) & (seconds > 0)))
-
-
-def _batch(size: int, seconds: Floats, comparison: ComparisonEvidence, configs: list[Any]) -> Batch:
-    rows = {}
+    configs = passes[0].spec["networks"]
+    columns = {}
     for row in comparison.rows:
         ours = _column(row, configs)
-        if ours is None:
-            continue
-        reference = comparison.reference_of(row)
-        theirs = _column(reference, configs) if reference is not None else None
-        rows[_key(row)] = Timed(
-            seconds=float(np.median(seconds[:, ours])),
-            ratio=None if theirs is None else _ratio(seconds[:, ours], seconds[:, theirs]),
+        if ours is not None:
+            reference = comparison.reference_of(row)
+            theirs = None if reference is None else _column(reference, configs)
+            columns[_key(row)] = (ours, theirs)
+    return of_passes(passes, columns, comparison.asked.margins.get(METRIC, MARGIN))
+
+
+def of_passes(
+    passes: Sequence[Record],
+    columns: Mapping[tuple[str, ...], tuple[int, int | None]],
+    margin: float = MARGIN,
+) -> tuple[Measured, ...]:
+    """Return the times of networks by setting, () where there are none.
+
+    Passes of other machines, networks or settings than the first one's are left out: their times
+    are not to be compared with its. (A study asks for none.)
+
+    Args:
+        passes: the processes' records.
+        columns: of each row its network's place among the passes', and its reference's.
+        margin: the ratio - 1 that matters.
+    """
+    alike = _alike(passes)
+    found = []
+    for number, setting in enumerate(alike[0].spec["settings"] if alike else []):
+        those = [r for r in alike if _usable(r, number)]
+        if those:
+            found.append(_measured(number, setting, those, columns, margin))
+    return tuple(found)
+
+
+def by_process(
+    comparison: ComparisonEvidence, row: RowEvidence
+) -> Iterator[tuple[str, Mapping[str, Any], float]]:
+    """Yield a row's seconds a call in each process, median over its rounds, with the pass's id."""
+    for record in _alike(comparison.passes.get(METRIC, ())):
+        column = _column(row, record.spec["networks"])
+        for number, setting in enumerate(record.spec["settings"]):
+            if column is not None and _usable(record, number):
+                times = record.arrays[f"seconds_{number}"][_kept(record, number), column]
+                yield record.id, setting, float(np.median(times))
+
+
+def _alike(passes: Sequence[Record]) -> list[Record]:
+    """Return the passes that differ from the first in nothing but the process."""
+    known = [r for r in passes if "settings" in r.spec]
+    return [r for r in known if {**r.spec, "process": 0} == {**known[0].spec, "process": 0}]
+
+
+def ratio_of(logs: Sequence[Floats]) -> Ratio:
+    """Return the ratio of two networks' times.
+
+    Args:
+        logs: of each process, the logarithms of the ratios in its rounds, (rounds,).
+    """
+    from scipy.special import stdtrit
+
+    values = [level(rounds) for rounds in logs] if len(logs) > 1 else logs[0].tolist()
+    centre = welch.mean(values) if len(logs) > 1 else level(logs[0])
+    spread = welch.deviation(values)
+    if spread is None:
+        return Ratio(math.exp(centre), None, None)
+    reach = float(stdtrit(len(values) - 1, 0.5 + welch.LEVEL / 2)) * spread / len(values) ** 0.5
+    low, middle, high = np.exp([centre - reach, centre, centre + reach]).tolist()
+    return Ratio(middle, low, high)
+
+
+def level(logs: Floats) -> float:
+    """Return the mean of a process's rounds, without the lowest and the highest quarter of them."""
+    cut = int(_TRIM * len(logs))
+    return welch.mean(np.sort(logs)[cut : len(logs) - cut].tolist())
+
+
+def floor_of(logs: Sequence[Floats]) -> float:
+    """Return how far the A/A control was from 1 in one process, as a ratio - 1.
+
+    Args:
+        logs: of each process, the logarithms of the control's ratios in its rounds.
+    """
+    return math.expm1(math.sqrt(welch.mean([level(rounds) ** 2 for rounds in logs])))
+
+
+def effect(ratio: Ratio, margin: float, floor: float) -> Effect:
+    """Return the mark of a ratio: beyond the margin, within it, or not to be told."""
+    if ratio.low is None or ratio.high is None or floor > margin:
+        return UNKNOWN
+    return effect_of(math.log(ratio.low), math.log(ratio.high), math.log1p(margin))
+
+
+def _usable(record: Record, number: int) -> bool:
+    """Return whether a record holds times of all networks and the control, each above zero."""
+    seconds = record.arrays.get(f"seconds_{number}")
+    columns = len(record.spec["networks"]) + 1
+    if seconds is None or seconds.ndim != 2 or seconds.shape[1] != columns or len(seconds) == 0:
+        return False
+    whole = np.all(np.isfinite(seconds) & (seconds > 0))
+    return bool(whole and _kept(record, number).any())
+
+
+def _kept(record: Record, number: int) -> "np.ndarray[Any, Any]":
+    """Return which rounds count: all, but those in which a GPU was slowed down."""
+    rounds = len(record.arrays[f"seconds_{number}"])
+    clock = record.arrays.get(f"clock_{number}")
+    default = record.arrays.get(f"default_clock_{number}")
+    if clock is None or default is None or not np.isfinite(default):
+        return np.ones(rounds, bool)
+    slow = np.asarray(clock < _SLOW * default).any(axis=1)
+    return np.logical_not(slow)
+
+
+def _measured(
+    number: int,
+    setting: Mapping[str, Any],
+    passes: Sequence[Record],
+    columns: Mapping[tuple[str, ...], tuple[int, int | None]],
+    margin: float,
+) -> Measured:
+    kept = [_kept(r, number) for r in passes]
+    times = [
+        r.arrays[f"seconds_{number}"].astype(np.float64)[rounds]
+        for r, rounds in zip(passes, kept, strict=True)
+    ]
+    logs = [np.log(each) for each in times]
+    control = [each[:, -1] - each[:, 0] for each in logs]
+    floor = floor_of(control)
+    rows = {}
+    for key, (ours, theirs) in columns.items():
+        ratio = None
+        if theirs is not None:
+            ratio = ratio_of([one[:, ours] - one[:, theirs] for one in logs])
+        calls = np.concatenate([_calls(r, number, ours) for r in passes])
+        seconds = float(np.median([np.median(one[:, ours]) for one in times]))
+        rows[key] = Timed(
+            seconds=seconds,
+            ratio=ratio,
+            effect=None if ratio is None else effect(ratio, margin, floor),
+            calls=len(calls),
+            p90=float(np.quantile(calls, 0.9)) if len(calls) >= _P90 else None,
+            p99=float(np.quantile(calls, 0.99)) if len(calls) >= _P99 else None,
+            slowest=float(calls.max()) if len(calls) else seconds,
+            far=float((calls > 2 * seconds).mean()) if len(calls) else 0.0,
+            waits=any(_waits(r, number, ours) for r in passes),
         )
-    return Batch(size, len(seconds), rows, _ratio(seconds[:, -1], seconds[:, 0]))
+    shares = [r.arrays[name] for r in passes if (name := f"on_cpu_{number}") in r.arrays]
+    return Measured(
+        setting=setting,
+        processes=len(passes),
+        rounds=sum(int(rounds.sum()) for rounds in kept),
+        dropped=sum(int((~rounds).sum()) for rounds in kept),
+        rows=rows,
+        control=ratio_of(control),
+        floor=floor,
+        margin=margin,
+        settled=all(bool(r.arrays.get(f"settled_{number}", True)) for r in passes),
+        on_cpu=min((float(np.median(s, axis=0).min()) for s in shares), default=None),
+    )
+
+
+def _calls(record: Record, number: int, column: int) -> Floats:
+    """Return the seconds of all calls of a network."""
+    each = record.arrays.get(f"call_seconds_{number}")
+    if each is None or each.ndim != 3:
+        return np.empty(0)
+    calls = each[:, column].ravel().astype(np.float64)
+    kept: Floats = calls[np.isfinite(calls)]
+    return kept
+
+
+def _waits(record: Record, number: int, column: int) -> bool:
+    issued = record.arrays.get(f"issued_{number}")
+    if issued is None:
+        return False
+    share = issued[:, column] / record.arrays[f"seconds_{number}"][:, column]
+    return bool(np.median(share) > _WAITS)
 
 
 def _column(row: RowEvidence, configs: list[Any]) -> int | None:
-    """Return which of the pass's networks is the row's full one."""
+    """Return which of the passes' networks is the row's full one."""
     network = row.asked.full_config.get("network")
     return configs.index(network) if network in configs else None
-
-
-def _ratio(ours: Floats, theirs: Floats) -> Ratio:
-    """Return the ratio of two networks' times, (rounds,) each."""
-    from scipy.special import stdtrit
-
-    logs = np.log(ours / theirs)
-    centre, spread = welch.mean(logs.tolist()), welch.deviation(logs.tolist())
-    if spread is None:
-        return Ratio(float(np.exp(centre)), None, None)
-    reach = float(stdtrit(len(logs) - 1, 0.5 + welch.LEVEL / 2)) * spread / len(logs) ** 0.5
-    low, middle, high = np.exp([centre - reach, centre, centre + reach]).tolist()
-    return Ratio(middle, low, high)
 
 
 def _key(row: RowEvidence) -> tuple[str, ...]:

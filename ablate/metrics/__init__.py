@@ -4,7 +4,7 @@ Contract of a metric file:
     TITLE: Final      the name for people: "Parameters"
     UNIT: Final       of the value as stored, never scaled: "" for counts, "%", "s", "px", "MAC"
     DIRECTION: Final  which is better: "higher", "lower", or "none" where that depends
-    KIND: Final       "fact", "trial" or "pass"
+    KIND: Final       "fact", "trial", "pass", "reading" or "pair"
     measure(…)        -> records.Measurement, which repeats title, unit and direction; of a pass:
                       its raw values
 
@@ -17,13 +17,21 @@ A metric of a *trial* follows from what the trained network did: `measure(outcom
 where it does not apply to the task (no accuracy without classes). A score per example that is a
 formula of its own stands in the metric's file, as a function on tensors that tasks import.
 
-A metric of a *pass* is measured over several networks together, in turns: `measure(networks,
-input_shape, batch, rounds)`. `ablate.passes` records what it returns, and evidence makes figures of
-it.
+A metric of a *pass* is measured on one machine, of networks as they are built: `measure(networks,
+input_shape, setting, rounds)` returns raw arrays by name, with a column for each network, for one
+setting of batch, precision and so on. `ALONE: Final` says whether each network is to be alone in a
+process; else all are measured in turns. `ablate.passes` records what it returns, and evidence makes
+figures of it.
+
+A *reading* is of a network with given weights, those before and those after training:
+`measure(network, input_shape)` returns the measurement and raw arrays by name, or None where it
+does not apply. `ablate.readings` takes it from the weights that trials have kept.
+
+A metric of a *pair* is of two networks: `measure(first, second, input_shape)`.
 
 A figure that cannot be vouched for has the value None and the reason in `detail["invalid"]`. An
-exception is a bug of the metric or of the network. The docstring gives the definition, the
-convention (what is counted, in which mode) and the source.
+exception is a bug of the metric or of the network, and makes the figure of a fact invalid. The
+docstring gives the definition, the convention (what is counted, in which mode) and the source.
 """
 
 from collections.abc import Sequence
@@ -39,19 +47,42 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def of_kind(kind: Literal["fact", "trial", "pass"]) -> list[str]:
+Kind = Literal["fact", "trial", "pass", "reading", "pair"]
+
+
+def of_kind(kind: Kind) -> list[str]:
     """Return the names of the metrics of a kind, sorted."""
     known = catalog.names("metrics")
     return [name for name in known if kind == catalog.load("metrics", name).KIND]
 
 
 def facts(network: "nn.Module", input_shape: tuple[int, int, int]) -> dict[str, Measurement]:
-    """Return every fact that applies to a network on (channels, height, width) images, by name."""
-    measured = {
-        name: catalog.load("metrics", name).measure(network, input_shape)
-        for name in of_kind("fact")
-    }
+    """Return every fact that applies to a network on (channels, height, width) images, by name.
+
+    A network may do what no metric foresees (fail in its backward pass, say): then the figure is
+    invalid, and the others are there all the same.
+    """
+    from ablate.metrics import _count  # with torch
+
+    with _count.once():
+        measured = {name: _fact(name, network, input_shape) for name in of_kind("fact")}
     return {name: measurement for name, measurement in measured.items() if measurement is not None}
+
+
+def _fact(name: str, network: "nn.Module", input_shape: tuple[int, int, int]) -> Measurement | None:
+    metric = catalog.load("metrics", name)
+    try:
+        found: Measurement | None = metric.measure(network, input_shape)
+    except Exception as error:
+        line = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Measurement(
+            value=None,
+            unit=metric.UNIT,
+            title=metric.TITLE,
+            direction=metric.DIRECTION,
+            detail={"invalid": f"measuring it raised {line}"},
+        )
+    return found
 
 
 def of_trial(outcome: "Outcome") -> dict[str, Measurement]:

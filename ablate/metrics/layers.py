@@ -4,7 +4,9 @@ Found by looking at the built modules, never at their names. A module that is us
 once. A layer may count under several kinds (a strided depthwise convolution, say):
 
 * `normal`: a convolution of all channels with a kernel of several pixels on every axis, undilated;
-* `pointwise`: a convolution of all channels with a kernel of one pixel;
+* `pointwise`: a convolution of all channels with a kernel of one pixel; among them
+  `pointwise_reduce`, `pointwise_keep` and `pointwise_expand`, with fewer outputs than inputs, as
+  many, and more;
 * `depthwise`: a convolution of as many groups as input channels, of which there are several;
 * `grouped`: a convolution of several groups, but fewer than input channels;
 * `dilated`: a convolution whose taps lie apart;
@@ -14,6 +16,8 @@ once. A layer may count under several kinds (a strided depthwise convolution, sa
 * `linear`: a linear layer;
 * `depthwise_separable`: a depthwise convolution that a pointwise one of all its outputs follows,
   with nothing but normalisation, activation and dropout between;
+* `pointwise_pair`: a pointwise convolution that another one follows in the same way: the second
+  is fed by nothing that looks around, and without an activation between both are one;
 * `pixel_shuffle`: space made of channels;
 * `gap`: global average pooling, to one pixel, wherever it stands (in an attention block, too): an
   adaptive pooling, or a mean over both axes; an average pooling whose window happens to be the
@@ -51,6 +55,9 @@ KIND: Final = "fact"
 KINDS: Final = (
     "normal",
     "pointwise",
+    "pointwise_reduce",
+    "pointwise_keep",
+    "pointwise_expand",
     "depthwise",
     "grouped",
     "dilated",
@@ -59,6 +66,7 @@ KINDS: Final = (
     "transposed",
     "linear",
     "depthwise_separable",
+    "pointwise_pair",
     "pixel_shuffle",
     "gap",
     "maxpool",
@@ -67,7 +75,10 @@ KINDS: Final = (
 
 _LAYERS = (_ConvNd, nn.Linear)
 _POOLS = (_MaxPoolNd, _AvgPoolNd, _AdaptiveAvgPoolNd)
-# What may stand within a depthwise separable convolution.
+# Kinds of two convolutions, by that of the first; the second is pointwise. They are at the path of
+# the first.
+_PAIRS: Final = {"depthwise_separable": "depthwise", "pointwise_pair": "pointwise"}
+# What may stand between the two.
 _BETWEEN_MODULES = (
     nn.Identity,
     _NormBase,
@@ -127,10 +138,11 @@ def measure(network: nn.Module, input_shape: tuple[int, int, int]) -> Measuremen
     for node in nodes or []:
         if (kind_of_call := _kind_of_call(node)) is not None:
             where[kind_of_call].append(node.name)
-    if nodes is None:
-        where["depthwise_separable"] = _separable_in_order(modules)
-    else:
-        where["depthwise_separable"] = _separable_in_graph(nodes, modules)
+    for pair, first in _PAIRS.items():
+        if nodes is None:
+            where[pair] = _before_pointwise_in_order(first, modules)
+        else:
+            where[pair] = _before_pointwise_in_graph(first, nodes, modules)
     return Measurement(
         value=sum(isinstance(module, _LAYERS) for module in modules.values()),
         unit=UNIT,
@@ -188,9 +200,13 @@ def _kinds_of_convolution(conv: _ConvNd) -> list[str]:
     dilated = any(
         side > 1 and step > 1 for side, step in zip(conv.kernel_size, conv.dilation, strict=True)
     )
+    pointwise = conv.groups == 1 and not any(several)
     is_of_kind = {
         "normal": conv.groups == 1 and all(several) and not dilated,
-        "pointwise": conv.groups == 1 and not any(several),
+        "pointwise": pointwise,
+        "pointwise_reduce": pointwise and conv.out_channels < conv.in_channels,
+        "pointwise_keep": pointwise and conv.out_channels == conv.in_channels,
+        "pointwise_expand": pointwise and conv.out_channels > conv.in_channels,
         "depthwise": conv.groups == conv.in_channels > 1,
         "grouped": 1 < conv.groups < conv.in_channels,
         "dilated": dilated,
@@ -225,14 +241,16 @@ def _is_one(size: object) -> bool:
     return all(side == 1 for side in size) if isinstance(size, list | tuple) else size == 1
 
 
-def _separable_in_graph(nodes: list[fx.Node], modules: Mapping[str, nn.Module]) -> list[str]:
-    """Return the paths of depthwise convolutions that lead to a pointwise one."""
+def _before_pointwise_in_graph(
+    kind: str, nodes: list[fx.Node], modules: Mapping[str, nn.Module]
+) -> list[str]:
+    """Return the paths of convolutions of a kind that lead to a pointwise one."""
     found: dict[str, None] = {}  # in order, and each once though it be called twice
     for node in nodes:
         module = _module(node, modules)
         if (
             isinstance(module, _ConvNd)
-            and "depthwise" in kinds(module)
+            and kind in kinds(module)
             and _reaches(node.users, modules, module.out_channels)
         ):
             found[str(node.target)] = None
@@ -255,12 +273,12 @@ def _reaches(users: Iterable[fx.Node], modules: Mapping[str, nn.Module], channel
     return False
 
 
-def _separable_in_order(modules: Mapping[str, nn.Module]) -> list[str]:
-    """Return the paths of depthwise convolutions before a pointwise one, as registered."""
+def _before_pointwise_in_order(kind: str, modules: Mapping[str, nn.Module]) -> list[str]:
+    """Return the paths of convolutions of a kind before a pointwise one, as registered."""
     leaves = [(path, m) for path, m in modules.items() if not list(m.children())]
     found = []
     for at, (path, module) in enumerate(leaves):
-        if isinstance(module, _ConvNd) and "depthwise" in kinds(module):
+        if isinstance(module, _ConvNd) and kind in kinds(module):
             rest = (m for _, m in leaves[at + 1 :] if not isinstance(m, _BETWEEN_MODULES))
             following = next(rest, None)
             if following is not None and _mixes(following, module.out_channels):

@@ -59,27 +59,29 @@ def measure(outcome: Outcome) -> Measurement | None:
     )
 
 
-def per_image(images: Tensor) -> Tensor:
+def per_image(images: Tensor, stride: tuple[int, int] = (STRIDE, STRIDE)) -> Tensor:
     """Return the phase variance of each image.
 
     Args:
-        images: (n, c, h, w), h and w even.
+        images: (n, c, h, w), h and w multiples of the stride.
+        stride: rows and columns of the lattice's period.
 
     Returns:
         (n,), from 0 to 1.
     """
     n, c, height, width = images.shape
     centred = images - images.mean((2, 3), keepdim=True)
-    cells = centred.reshape(n, c, height // STRIDE, STRIDE, width // STRIDE, STRIDE)
-    between = cells.mean((2, 4)).square().mean((1, 2, 3))  # the mean of all four is 0
+    rows, columns = stride
+    cells = centred.reshape(n, c, height // rows, rows, width // columns, columns)
+    between = cells.mean((2, 4)).square().mean((1, 2, 3))  # the mean of all phases is 0
     total = centred.square().mean((1, 2, 3))
     return (between / total.clamp_min(CONSTANT)).where(total > CONSTANT, 0)
 
 
-def of_white_noise(height: int, width: int) -> float:
-    """Return the expected phase variance of white noise on so many pixels, sides even.
+def of_white_noise(height: int, width: int, stride: tuple[int, int] = (STRIDE, STRIDE)) -> float:
+    """Return the expected phase variance of white noise on so many pixels, as `per_image` has it.
 
-    Of the height · width - 1 frequencies beside the mean, which have equal shares, stride² - 1 are
-    the lattice's.
+    Of the height · width - 1 frequencies beside the mean, which have equal shares, as many are the
+    lattice's as it has phases beside the first.
     """
-    return (STRIDE**2 - 1) / (height * width - 1)
+    return (stride[0] * stride[1] - 1) / (height * width - 1)

@@ -5,7 +5,7 @@
 `input_shape` is (channels, height, width) of one image, `outputs` is what the task asks for. The
 module maps (n, *input_shape) to (n, outputs), a number for every class, or to
 (n, outputs, 2·height, 2·width), an image of `outputs` channels and twice the resolution, as its
-family says. It has two children:
+family says. It has two children, but for `zoo`, whose networks are other people's:
 
 * `features`, the spatial part, the receptive field of which means something; traceable by
   `torch.fx`;

@@ -8,10 +8,12 @@
     comparison.py  what one comparison's tables and captions say
     measures.py    the table of what trials measured beside the comparison's metric
     latency.py     the table of how long the networks take
+    memory.py      the table of how much memory they need
     claims.py      the tables of claims and requirements
     tables.py      one definition of a table → HTML, CSV, Markdown, LaTeX
     figures.py     the figures, in colours for the page and for notes
     pictures.py    what networks make of test images, and the spectra of their errors
+    fields.py      what the centre of an output hangs on, before and after training
     inline_svg.py  a figure's SVG made fit to stand in a page
     cite.py        ready text to link, include and cite a table or figure
     templates/     what the pages look like

@@ -71,14 +71,22 @@ def inputs(runs: Path, study: Study) -> Inputs:
         asked.update({f"{kind} {id}": records.folder(runs, kind, id) for id in ids})
 
     for comparison in study.comparisons:
-        ask("pass", comparison.passes.values())
+        for ids in comparison.passes.values():
+            ask("pass", ids)
         for row in comparison.rows:
             ask("trial", row.trials.values())
             ask("fact", (row.facts, row.full_facts))
-    return {
+            ask("reading", row.readings.values())
+    seen = {
         name: [_content(place / file) for file in ("", "record.json", "arrays.npz")]
         for name, place in asked.items()
     }
+    for row in (row for comparison in study.comparisons for row in comparison.rows):
+        for seed, id in row.readings.items():  # where there is none, the page says why
+            if not records.folder(runs, "reading", id).exists():
+                weights = records.weights(runs, row.trials[seed])
+                seen[f"weights {row.trials[seed]}"] = ["none" if weights is None else "there"]
+    return seen
 
 
 def _content(path: Path) -> str:
@@ -114,6 +122,7 @@ def key_of_figures(study: Study, comparison: ComparisonAsked, seen: Inputs) -> s
         for name in (
             *(f"trial {id}" for id in row.trials.values()),
             *(f"fact {id}" for id in (row.facts, row.full_facts)),
+            *(f"reading {id}" for id in row.readings.values()),
         )
     }
     asked = comparison.model_dump(mode="json", exclude={"passes"})

@@ -1,10 +1,17 @@
-"""The table of what the trials of a comparison measured beside its own metric."""
+"""The table of what the trials of a comparison and their weights show beside its own metric."""
 
 import math
 
 from ablate.evidence import citable, welch
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
-from ablate.evidence.spelling import counted, quantity, row_name, upper_first
+from ablate.evidence.spelling import (
+    counted,
+    listed,
+    lower_first,
+    quantity,
+    row_name,
+    upper_first,
+)
 from ablate.records import Measurement
 from ablate.report.comparison import ARROW, NONE, labels, slug, standing
 from ablate.report.tables import Cell, Column, Line, Table, Value, end
@@ -24,6 +31,11 @@ def measures(study: Study, comparison: ComparisonEvidence) -> Table | None:
         *(_line(study, comparison, found, row) for row in comparison.rows if row.trials),
     ]
     notes = ["Mean and standard deviation (sd) over the seeds that ended well."]
+    if read := [name for name in found if name in _read(comparison)]:
+        titles = listed([lower_first(_any(found[name]).title) for name in read])
+        notes.append(f"Of the weights of a row's first seeds, read after all training: {titles}.")
+    if len(devices := _devices(comparison)) > 1:
+        notes.append(f"The trials ran on {len(devices)} devices, so their times are left out.")
     if len(lines) > sum(len(row.trials) > 0 for row in comparison.rows):
         notes.append(
             "First lines: the same measure of what no network has made, the target images "
@@ -50,14 +62,29 @@ Measured = dict[str, dict[str, list[Measurement]]]  # metric -> row's name -> on
 
 
 def _measured(comparison: ComparisonEvidence) -> Measured:
-    """Return what the trials of each row measured, the comparison's own metric left out."""
+    """Return what the trials and readings of each row measured, but for the comparison's metric."""
     found: Measured = {}
     for row in comparison.rows:
-        for trial in row.having("ok", "invalid"):
-            for name, measurement in trial.record.metrics.items() if trial.record else ():
+        ended = (trial.record for trial in row.having("ok", "invalid"))
+        for record in (*ended, *(reading.record for reading in row.readings)):
+            for name, measurement in record.metrics.items() if record else ():
                 by_row = found.setdefault(name, {})
                 by_row.setdefault(_name(row), []).append(measurement)
-    return {name: found[name] for name in sorted(found) if name != comparison.measure.name}
+    timed = {name for name in found if _any(found[name]).unit == "s"}
+    left_out = {comparison.measure.name, *(timed if len(_devices(comparison)) > 1 else ())}
+    return {name: found[name] for name in sorted(found) if name not in left_out}
+
+
+def _devices(comparison: ComparisonEvidence) -> set[str]:
+    """Return what the trials ran on: times of several devices are not to be compared."""
+    found = (t.record.environment for t in comparison.trials().values() if t.record)
+    return {str(around.get("gpu") or around.get("cpu")) for around in found}
+
+
+def _read(comparison: ComparisonEvidence) -> set[str]:
+    """Return the metrics that readings measured."""
+    found = (reading.record for row in comparison.rows for reading in row.readings)
+    return {name for record in found if record for name in record.metrics}
 
 
 def _line(study: Study, comparison: ComparisonEvidence, found: Measured, row: RowEvidence) -> Line:

@@ -22,7 +22,17 @@ from ablate.evidence.spelling import (
     one_line,
     row_name,
 )
-from ablate.report import cite, claims, comparison, figures, latency, measures, pictures
+from ablate.report import (
+    cite,
+    claims,
+    comparison,
+    fields,
+    figures,
+    latency,
+    measures,
+    memory,
+    pictures,
+)
 from ablate.report.cite import Snippet
 from ablate.report.figures import Drawn, Figure
 from ablate.report.tables import Table
@@ -30,7 +40,11 @@ from ablate.study import DataUsed, Study
 
 Numbered = TypeVar("Numbered", Table, Figure)
 
-NOISE = ("load",)  # of the environment: differs with every trial and says nothing about its result
+# Of the environment: what differs with every trial and says nothing about its result.
+NOISE = (
+    *("load", "mhz_now", "sm_mhz", "memory_mhz", "watts", "celsius"),
+    *("others", "pid", "bytes"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,12 +65,14 @@ class Section:
     runs: Table | None  # None where no row is trained, as for what follows from it
     measures: Table | None
     latency: Table | None
+    memory: Table | None
     facts: Table | None
     claims: Table | None
     forest: Figure | None
     curves: Figure | None
     pictures: Figure | None  # None for a task that keeps none, as are the spectra
     spectra: Figure | None
+    fields: Figure | None  # None where no effective receptive field was read
     changes: tuple[Change, ...]
     population: str | None  # the sentence on other images than the test images
     configs: tuple[tuple[str, str], ...]  # row and its configuration as YAML
@@ -68,14 +84,14 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         found = (
-            *(self.results, self.measures, self.latency),
+            *(self.results, self.measures, self.latency, self.memory),
             *(self.facts, self.claims, self.runs),
         )
         return tuple(table for table in found if table is not None)
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        found = (self.forest, self.pictures, self.spectra, self.curves)
+        found = (self.forest, self.pictures, self.spectra, self.fields, self.curves)
         return tuple(figure for figure in found if figure is not None)
 
 
@@ -212,11 +228,13 @@ def _numbered(
             results=given(section.results),
             measures=numbered(section.measures),
             latency=numbered(section.latency),
+            memory=numbered(section.memory),
             facts=numbered(section.facts),
             claims=numbered(section.claims),
             forest=numbered(section.forest),
             pictures=numbered(section.pictures),
             spectra=numbered(section.spectra),
+            fields=numbered(section.fields),
             curves=numbered(section.curves),
         )
         for section in sections
@@ -238,12 +256,14 @@ def _section(study: Study, answer: Answer, kept: Mapping[str, Drawn]) -> Section
         runs=comparison.runs(study, found),
         measures=measures.measures(study, found),
         latency=latency.latency(study, found),
+        memory=memory.memory(study, found),
         facts=comparison.facts(study, found),
         claims=claims.claims(study, found),
         forest=figures.forest(drawn, kept, exports) if is_trained else None,
         curves=figures.curves(drawn, kept, exports) if is_trained else None,
         pictures=pictures.pictures(drawn, kept, exports),
         spectra=pictures.spectra(drawn, kept, exports),
+        fields=fields.fields(drawn, kept, exports),
         changes=tuple(_change(row) for row in found.rows),
         population=_population(found),
         configs=tuple(_configs(found)),
@@ -316,6 +336,11 @@ def _failures(evidence: Evidence) -> Iterable[str]:
                     f"(trial {trial.id})"
                 )
             yield from (f"{name}, no facts of the {one_line(lack)}" for lack in row.lacking)
+            unread = [reading for reading in row.readings if reading.record is None]
+            for reason in dict.fromkeys(reading.reason or "" for reading in unread):
+                seeds = [str(r.seed) for r in unread if r.reason == reason]
+                which = f"seed{'' if len(seeds) == 1 else 's'} {listed(seeds)}"
+                yield f"{name}, {which}: no reading of the weights: {one_line(reason)}"
         yield from (f"{found.asked.id}: no {one_line(lack)}" for lack in found.lacking)
     yield from (f"damaged record, counted as missing: {one_line(d)}" for d in evidence.damaged)
 

@@ -12,7 +12,7 @@
     match.py       widths re-solved until parameters or MACs agree with the baseline's
     preflight.py   builds every variant, refuses those that change nothing
     ask.py         comparisons and rows as a study writes them down
-    planned.py     what a plan is: a study with the state of its trials, facts and passes
+    planned.py     what a plan is: a study with the state of its trials, facts, readings and passes
     plan.py        making one: what is there, and the time left
     notices.py     what the plan's numbers will not be good for
     remembered.py  plans that were made before

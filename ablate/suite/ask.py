@@ -8,8 +8,10 @@ from ablate.suite.seeds import rule, union
 from ablate.train import ENGINE, precision
 
 
-def row_of(built: BuiltRow, trials: dict[int, str], fact: str, full: str) -> Row:
-    """Return a row with the ids of its trials (by seed) and of its facts (as trained, full)."""
+def row_of(
+    built: BuiltRow, trials: dict[int, str], fact: str, full: str, readings: dict[int, str]
+) -> Row:
+    """Return a row with the ids of its trials and readings by seed, and its facts' ids."""
     return Row(
         variant=built.variant.name,
         match=built.matches,
@@ -25,11 +27,12 @@ def row_of(built: BuiltRow, trials: dict[int, str], fact: str, full: str) -> Row
         trials=trials,
         facts=fact,
         full_facts=full,
+        readings=readings,
     )
 
 
 def comparison_of(
-    loaded: Loaded, item: Checked, rows: list[Row], passes: dict[str, str]
+    loaded: Loaded, item: Checked, rows: list[Row], passes: dict[str, list[str]]
 ) -> ComparisonAsked:
     """Return a comparison as asked: its rows, its measure and margin, its data and claims."""
     comparison, opened = item.comparison, item.opened
@@ -67,6 +70,8 @@ def comparison_of(
         rows=rows,
         claims=[claim.model_dump(mode="json") for claim in comparison.claims],
         passes=passes,
+        margins={} if loaded.latency is None else {"latency": loaded.latency.margin},
+        readings=comparison.metrics_read(loaded.applied.profile),
     )
 
 

@@ -13,7 +13,7 @@ from ablate import catalog
 from ablate.suite.references import references
 from ablate.suite.request import Applied, Request, apply
 from ablate.suite.resolve import Draft, Layer, configure
-from ablate.suite.schema import Comparison, Latency, OwnProfile, Profile, Suite
+from ablate.suite.schema import Comparison, Latency, Memory, OwnProfile, Profile, Suite
 from ablate.suite.seeds import seeds_of
 from ablate.suite.source import Loc, Problem, Source, SuiteError, parse
 from ablate.suite.structure import structure
@@ -48,6 +48,12 @@ class Loaded:
         """How latency is measured under the profile that is run, None if it is not."""
         own = self.suite.profiles.get(self.applied.profile, Profile()).latency
         return self.suite.latency if own is None else own
+
+    @property
+    def memory(self) -> Memory | None:
+        """How peaks of memory are measured, likewise."""
+        own = self.suite.profiles.get(self.applied.profile, Profile()).memory
+        return self.suite.memory if own is None else own
 
     def seeds(self, comparison: Comparison, variant: str, profile: str | None = None) -> list[int]:
         """Return the seeds of a variant, under the profile that is run unless another is given."""

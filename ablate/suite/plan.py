@@ -6,20 +6,31 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ablate import catalog, environment, metrics, passes, records
+from ablate import catalog, environment, metrics, passes, readings, records
 from ablate.records import Record
 from ablate.study import ComparisonAsked, Study
 from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
 from ablate.suite.notices import FEWEST_STEPS, fewest_steps, notices
-from ablate.suite.planned import Basis, PassPlan, Plan, TrialPlan, bring_together, slots, stored
+from ablate.suite.planned import (
+    Basis,
+    PassPlan,
+    Plan,
+    ReadingPlan,
+    TrialPlan,
+    bring_together,
+    reading_slots,
+    slots,
+    stored,
+)
 from ablate.suite.preflight import BuiltRow, Checked, one_thread
+from ablate.suite.schema import Latency, Memory
 from ablate.suite.source import Problem, SuiteError
 from ablate.train import ENGINE, precision, probe
 from ablate.train.trial import assemble, spec_of
@@ -45,6 +56,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
     distinct: dict[str, _Work] = {}
     work: dict[str, _Work] = {}  # by trial
     together: dict[str, PassPlan] = {}
+    read: dict[str, dict[str, Any]] = {}  # specs of readings, by id
     asked = []
     for item in checked:
         rows = []
@@ -54,13 +66,19 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
             ids = identities(spec, loaded.seeds(item.comparison, built.variant.name))
             for id in ids.values():
                 work.setdefault(id, one)
-            fact = _fact(runs, built.config, item, plugins, facts, damaged)
-            full = _fact(runs, built.full_config, item, plugins, facts, damaged)
-            rows.append(row_of(built, ids, fact, full))
-        timed = _latency(loaded, item, runs, device, plugins, damaged)
-        if timed is not None:
-            together[timed.id] = timed
-        ids_by_metric = {} if timed is None else {"latency": timed.id}
+            fact = fact_of(runs, built.config, item, plugins, facts, damaged)
+            full = fact_of(runs, built.full_config, item, plugins, facts, damaged)
+            specs = _readings(loaded, item, ids, plugins)
+            read |= {records.identity(spec): spec for spec in specs.values()}
+            of_seed = {seed: records.identity(spec) for seed, spec in specs.items()}
+            rows.append(row_of(built, ids, fact, full, of_seed))
+        asking = (loaded.latency, loaded.memory)
+        measured = passes_of(loaded, item, *asking, runs, device, plugins, damaged)
+        together |= {found.id: found for metric in measured.values() for found in metric}
+        ids_by_metric = {
+            metric: list(dict.fromkeys(found.id for found in those))
+            for metric, those in measured.items()
+        }
         asked.append(comparison_of(loaded, item, rows, ids_by_metric))
     study = study_of(loaded, asked, device)
     full_cost = None
@@ -73,7 +91,10 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
     paths = [str(path) for path in loaded.plugins.values()]
     trials = list(_trials(study, work, there, runs, paths, workers))
     commits = [record.environment.get("commit") for record in there.values()]
-    return bring_together(basis, trials, list(together.values()), facts, damaged, commits)
+    found = list(_to_read(study, read, there, runs, paths, damaged))
+    # Process by process, all comparisons of one before the next, as trials go seed by seed.
+    alone = sorted(together.values(), key=lambda one: (one.process is None, one.process or 0))
+    return bring_together(basis, trials, alone, facts, damaged, commits, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +242,7 @@ def _names(tree: Any) -> Iterator[str]:
             yield from _names(part)
 
 
-def _fact(
+def fact_of(
     runs: Path,
     config: dict[str, Any],
     item: Checked,
@@ -261,43 +282,132 @@ def _fact(
     return id
 
 
-def _latency(
+def passes_of(
     loaded: Loaded,
     item: Checked,
+    timed: Latency | None,
+    peaks: Memory | None,
     runs: Path,
     device: str,
     plugins: dict[str, str],
     damaged: list[str],
-) -> PassPlan | None:
-    """Return the latency pass of a comparison, None where none is asked for or can be made.
+) -> dict[str, list[PassPlan]]:
+    """Return the passes of a comparison by metric, those of each process in order.
 
-    It is about the full networks, as facts are: what a width that saves time in training would say
-    of them is little.
+    They are about the full networks, as facts are: what a width that saves time in training would
+    say of them is little.
+
+    Args:
+        loaded, item: a suite, and which of its comparisons.
+        timed, peaks: how latency and memory are measured; None: not at all.
+        runs: the folder of all records.
+        device: where. None are planned where a suite does not measure by itself.
+        plugins: name → SHA-256 of each plugin file.
+        damaged: takes what is said of records that were set aside.
     """
-    wanted = loaded.latency
-    if wanted is None or device not in passes.DEVICES:
-        return None
+    if device not in passes.DEVICES:
+        return {}
+    configs = [row.full_config["network"] for row in item.rows]
     used = {k: v for row in item.rows for k, v in _used(row.full_config, plugins).items()}
-    spec = passes.spec_of(
-        [row.full_config["network"] for row in item.rows],
-        item.shape,
-        item.outputs,
-        used,
-        device,
-        wanted.batches,
-        wanted.rounds,
-    )
-    id = records.identity(spec)
-    record = stored(runs, "pass", id, damaged)
-    done = record is not None and record.status == "ok"
     paths = [str(path) for path in loaded.plugins.values()]
-    return PassPlan(
-        id,
-        f"latency of {item.comparison.id}",
-        {"spec": spec, "plugins": paths, "runs": str(runs)},
-        done,
-        record.seconds if done and record else passes.expected_seconds(spec),
-    )
+
+    def plan(spec: dict[str, Any], name: str, process: int | None, expected: float) -> PassPlan:
+        id = records.identity(spec)
+        record = stored(runs, "pass", id, damaged)
+        done = record is not None and record.status == "ok"
+        seconds = record.seconds if done and record else expected
+        job = {"spec": spec, "plugins": paths, "runs": str(runs)}
+        return PassPlan(id, f"{name} of {item.comparison.id}", job, done, seconds, process)
+
+    found: dict[str, list[PassPlan]] = {}
+    if timed is not None:
+        settings = passes.settings(
+            device,
+            timed.threads,
+            phases=timed.phases,
+            batches=timed.batches,
+            precisions=timed.precisions,
+            memory_formats=timed.memory_formats,
+            modes=timed.modes,
+        )
+        for process in range(timed.processes):
+            spec = passes.spec_of(
+                "latency",
+                configs,
+                item.shape,
+                item.outputs,
+                used,
+                settings,
+                timed.rounds,
+                process,
+            )
+            one = plan(spec, "latency", process, passes.expected_seconds(spec))
+            one = replace(one, name=f"{one.name}, process {process + 1} of {timed.processes}")
+            found.setdefault("latency", []).append(one)
+    if peaks is not None:
+        for phase in peaks.phases:
+            metric = {"inference": "inference_memory", "training_step": "training_memory"}[phase]
+            settings = passes.settings(
+                device,
+                peaks.threads,
+                phases=[phase],
+                batches=peaks.batches,
+                precisions=peaks.precisions,
+            )
+            for row in item.rows:
+                spec = passes.spec_of(
+                    metric,
+                    [row.full_config["network"]],
+                    item.shape,
+                    item.outputs,
+                    used,
+                    settings,
+                    peaks.rounds,
+                )
+                name = f"{metric.replace('_', ' ')} of {row.variant.name}"
+                one = plan(spec, name, None, passes.PEAK)
+                found.setdefault(metric, []).append(one)
+    return found
+
+
+def _readings(
+    loaded: Loaded, item: Checked, trials: Mapping[int, str], plugins: Mapping[str, str]
+) -> dict[int, dict[str, Any]]:
+    """Return the specs of the readings of a row by seed, {} where no metric is asked for."""
+    names = item.comparison.metrics_read(loaded.applied.profile)
+    if not names:
+        return {}
+    return {
+        seed: readings.spec_of(id, names, item.shape, item.outputs, plugins)
+        for seed, id in list(trials.items())[: readings.SEEDS]
+    }
+
+
+def _to_read(
+    study: Study,
+    specs: Mapping[str, dict[str, Any]],
+    trials: Mapping[str, Record],
+    runs: Path,
+    plugins: list[str],
+    damaged: list[str],
+) -> Iterator[ReadingPlan]:
+    """Yield every reading with its state, but those of trials that are there without weights."""
+    found = {}
+    wanted = []
+    for slot in reading_slots(study):
+        record = stored(runs, "reading", slot.id, damaged)
+        if record is not None and record.status == "ok":
+            found[slot.id] = record
+        elif slot.trial in trials and records.weights(runs, slot.trial) is None:
+            continue
+        wanted.append(slot)
+    known = [record.seconds for record in found.values()]
+    expected = statistics.fmean(known) if known else readings.EXPECTED
+    for slot in wanted:
+        done = slot.id in found
+        job = {"spec": specs[slot.id], "plugins": plugins, "runs": str(runs)}
+        seconds = found[slot.id].seconds if done else expected
+        yield ReadingPlan(slot.id, slot.trial, slot.name, job, done, seconds)
 
 
 def precision_of(trial: TrialPlan) -> tuple[str, str]:

@@ -6,7 +6,7 @@ is balanced, and drift of the machine falls on all variants alike.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,22 @@ class PassPlan:
     """What is measured over the networks of a comparison together, and what is known of it."""
 
     id: str
-    name: str  # for people: "latency of depthwise"
+    name: str  # for people: "latency of depthwise, process 1 of 3"
+    job: dict[str, Any]  # for the executor; as of a trial
+    done: bool
+    seconds: float
+    # Passes of one number may be measured in one process, one after the other; None: in none but
+    # its own.
+    process: int | None = None
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """What is measured of a trial's weights, and what is known of it."""
+
+    id: str
+    trial: str
+    name: str  # for people: "reading of conv/normal seed 0"
     job: dict[str, Any]  # for the executor; as of a trial
     done: bool
     seconds: float
@@ -67,11 +82,18 @@ class Plan:
     notices: list[str]  # what the user should know before paying for it
     other: tuple[str, float] | None  # another profile and its core-seconds, for who wants more
     basis: Basis | None = None
+    # After the trials, before the passes; those that nothing can be read for are left out.
+    readings: list[ReadingPlan] = field(default_factory=list)
 
     @property
     def missing(self) -> list[TrialPlan]:
         """The trials that are yet to be run, in order."""
         return [trial for trial in self.trials if not trial.done]
+
+    @property
+    def missing_readings(self) -> list[ReadingPlan]:
+        """The readings that are yet to be taken, in order."""
+        return [found for found in self.readings if not found.done]
 
     @property
     def missing_passes(self) -> list[PassPlan]:
@@ -104,6 +126,29 @@ def slots(study: Study) -> list[Slot]:
     return sorted(found.values(), key=lambda slot: place[slot.seed])
 
 
+@dataclass(frozen=True)
+class ReadingSlot:
+    """A reading that a study asks for."""
+
+    id: str
+    trial: str
+    name: str
+
+
+def reading_slots(study: Study) -> list[ReadingSlot]:
+    """Return the readings of a study, each once, in the order of their trials."""
+    rows = [row for comparison in study.comparisons for row in comparison.rows]
+    of_trial: dict[str, list[str]] = {}  # more than one where comparisons ask for other metrics
+    for row in rows:
+        for seed, id in row.readings.items():
+            of_trial.setdefault(row.trials[seed], []).append(id)
+    return [
+        ReadingSlot(id, slot.id, f"reading of {slot.label} seed {slot.seed}")
+        for slot in slots(study)
+        for id in dict.fromkeys(of_trial.get(slot.id, []))
+    ]
+
+
 def bring_together(
     basis: Basis,
     trials: list[TrialPlan],
@@ -111,6 +156,7 @@ def bring_together(
     facts: dict[str, Record],
     damaged: list[str],
     commits: Iterable[str | None],
+    readings: list[ReadingPlan],
 ) -> Plan:
     """Return the plan of a basis and what there is.
 
@@ -121,13 +167,19 @@ def bring_together(
         facts: by id.
         damaged: what was set aside, in words.
         commits: of the trials that are there already: what code each was trained by.
+        readings: as `reading_slots` has them, but for those that nothing can be read for.
     """
     other = None
     if basis.full is not None:
         full = basis.full
         other = ("full", sum(trial.seconds * full.get(trial.id, 0.0) for trial in trials))
     said = [*basis.notices, *_other_code(commits, basis.study.commit)]
-    return Plan(basis.study, trials, passes, facts, damaged, said, other, basis)
+    if unread := len(reading_slots(basis.study)) - len(readings):
+        said.append(
+            f"{unread} {'reading' if unread == 1 else 'readings'} cannot be taken: the trials have "
+            "no weights (they diverged, or their weights were deleted)"
+        )
+    return Plan(basis.study, trials, passes, facts, damaged, said, other, basis, readings)
 
 
 def _other_code(commits: Iterable[str | None], current: str | None) -> list[str]:

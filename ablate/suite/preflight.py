@@ -101,7 +101,7 @@ def check(loaded: Loaded) -> list[Checked]:
     for comparison in loaded.suite.comparisons:
         variants = loaded.variants.get(comparison.id, [])
         if variants:
-            found += _metric(loaded, comparison)
+            found += [*_metric(loaded, comparison), *_readings(loaded, comparison)]
         sound = [v for v in variants if not v.trained.problems and not v.full.problems]
         if not sound or sound[0].name != comparison.baseline:
             continue  # what is wrong with them is among the problems
@@ -142,14 +142,44 @@ def _metric(loaded: Loaded, comparison: Comparison) -> list[Problem]:
     measured = metrics.of_kind("trial")
     if name in measured:
         return []
-    timed = name in metrics.of_kind("pass")
-    what = "measured in a pass of its own" if timed else "a fact of the network"
     message = (
-        f"{name!r} is {what}, which no trial measures; a comparison is read by one "
+        f"{name!r} is {_what(name)}, which no trial measures; a comparison is read by one "
         f"of: {', '.join(measured)} (a claim may be about any metric)"
     )
     place = loaded.source.position((*loaded.places[comparison.id], "metric"))
     return [Problem(place, message)]
+
+
+def _what(metric: str) -> str:
+    """Return what a metric is, in words."""
+    kind = catalog.load("metrics", metric).KIND
+    words = {
+        "fact": "a fact of the network",
+        "trial": "a measure of the whole trial",
+        "pass": "measured in a pass of its own",
+        "reading": "read from the weights when all is trained",
+        "pair": "a measure of two networks",
+    }
+    return words.get(kind, f"of the kind {kind!r}")
+
+
+def _readings(loaded: Loaded, comparison: Comparison) -> Iterator[Problem]:
+    """Find metrics among a comparison's readings that are of another kind."""
+    at = loaded.places[comparison.id]
+    lists = {(*at, "readings"): comparison.readings} | {
+        (*at, "profiles", name, "readings"): own.readings or []
+        for name, own in comparison.profiles.items()
+    }
+    known, read = catalog.names("metrics"), metrics.of_kind("reading")
+    for place, names in lists.items():
+        for number, name in enumerate(names):
+            if name not in known or name in read:
+                continue  # the former is among the problems
+            message = (
+                f"{name!r} is {_what(name)}, and not read from weights; "
+                f"{catalog.suggest(name, read)}"
+            )
+            yield Problem(loaded.source.position((*place, number)), message)
 
 
 @dataclass(frozen=True)

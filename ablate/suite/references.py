@@ -68,6 +68,8 @@ def _comparison(comparison: Comparison, at: Loc, source: Source) -> Iterator[Fou
             yield (*at, "variants", name), False, text
     if comparison.metric is not None:
         yield from _metric(comparison.metric, (*at, "metric"))
+    for number, metric in enumerate(comparison.readings):
+        yield from _metric(metric, (*at, "readings", number))
     yield from _against(comparison, at, variants)
     yield from _shares(comparison.seeds, (*at, "seeds"), variants)
     profiles = [*_written(source, "profiles"), "full"]
@@ -78,6 +80,8 @@ def _comparison(comparison: Comparison, at: Loc, source: Source) -> Iterator[Fou
             yield here, True, text
         yield from _shares(own.seeds, (*here, "seeds"), variants)
         yield from _kept(comparison, own.variants, (*here, "variants"), variants)
+        for number, metric in enumerate(own.readings or []):
+            yield from _metric(metric, (*here, "readings", number))
 
 
 def _against(comparison: Comparison, at: Loc, variants: list[str]) -> Iterator[Found]:

@@ -32,7 +32,16 @@ from ablate.data import DataError, Dataset, open_data
 from ablate.records import DamagedRecord, Record
 from ablate.study import Study
 from ablate.suite.load import Loaded, find
-from ablate.suite.planned import Basis, PassPlan, Plan, TrialPlan, bring_together, slots
+from ablate.suite.planned import (
+    Basis,
+    PassPlan,
+    Plan,
+    ReadingPlan,
+    TrialPlan,
+    bring_together,
+    reading_slots,
+    slots,
+)
 from ablate.suite.request import Request
 
 if TYPE_CHECKING:
@@ -129,9 +138,14 @@ def recall(given: Inputs, runs: Path) -> Plan | None:
         PassPlan(id, name, {}, True, there["pass", id].seconds)
         for id, name in entry["passes"].items()
     ]
+    readings = [
+        ReadingPlan(s.id, s.trial, s.name, {}, True, there["reading", s.id].seconds)
+        for s in reading_slots(study)
+        if ("reading", s.id) in there
+    ]
     facts = {id: record for (kind, id), record in there.items() if kind == "fact"}
     commits = [there["trial", trial.id].environment.get("commit") for trial in trials]
-    return bring_together(basis, trials, passes, facts, [], commits)
+    return bring_together(basis, trials, passes, facts, [], commits, readings)
 
 
 def keep(
@@ -192,6 +206,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _everything(study: Study, runs: Path) -> dict[tuple[records.Kind, str], Record] | None:
     """Return all records of a study by kind and id, None where one is missing or failed.
 
+    Readings that cannot be taken, since there are no weights, are not missing.
+
     Raises:
         DamagedRecord: one cannot be read.
     """
@@ -200,7 +216,11 @@ def _everything(study: Study, runs: Path) -> dict[tuple[records.Kind, str], Reco
         for row in comparison.rows:
             wanted |= {("fact", row.facts): None, ("fact", row.full_facts): None}
             wanted |= {("trial", id): None for id in row.trials.values()}
-        wanted |= {("pass", id): None for id in comparison.passes.values()}
+        wanted |= {("pass", id): None for ids in comparison.passes.values() for id in ids}
+    for slot in reading_slots(study):
+        is_there = records.folder(runs, "reading", slot.id).exists()
+        if is_there or records.weights(runs, slot.trial) is not None:
+            wanted["reading", slot.id] = None
     if not all(records.folder(runs, kind, id).exists() for kind, id in wanted):
         return None
     found: dict[tuple[records.Kind, str], Record] = {}
@@ -209,7 +229,7 @@ def _everything(study: Study, runs: Path) -> dict[tuple[records.Kind, str], Reco
         if (
             record is None
             or record.status == "failed"
-            or (kind == "pass" and record.status != "ok")
+            or (kind in ("pass", "reading") and record.status != "ok")
         ):
             return None
         found[kind, id] = record

@@ -160,6 +160,13 @@ def _one_or_more(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _named_once(names: list[str]) -> list[str]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice; give each metric once")
+    return names
+
+
 def _each_once(matches: "list[Match]") -> "list[Match]":
     kinds = [match.kind for match in matches]
     twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
@@ -173,6 +180,7 @@ Id = Annotated[str, AfterValidator(_id)]
 Name = Annotated[str, Field(max_length=60), AfterValidator(_name)]
 Path = Annotated[str, AfterValidator(setting)]
 Difference = dict[Path, Any]
+Readings = Annotated[list[str], AfterValidator(_named_once)]
 
 
 class Match(Strict):
@@ -270,12 +278,40 @@ OwnSeeds = Annotated[
 ]
 
 
+def _share(value: object) -> object:
+    """Accept `2%` beside 0.02."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?\s*%", value):
+        return float(value.rstrip("% ")) / 100
+    return value
+
+
 class Latency(Strict):
     """How latency is measured, in a pass of its own after training."""
 
     batches: list[PositiveInt] = Field([1, 64], min_length=1)
-    # Turns through all variants; None: 10 to 30, more where there are fewer variants.
-    rounds: int | None = Field(None, ge=3)
+    precisions: list[Literal["fp32", "bf16"]] = Field(["fp32"], min_length=1)
+    memory_formats: list[Literal["channels_last", "contiguous"]] = Field(
+        ["channels_last"], min_length=1
+    )
+    modes: list[Literal["eager", "compiled"]] = Field(["eager"], min_length=1)
+    phases: list[Literal["inference", "training_step"]] = Field(["inference"], min_length=1)
+    threads: PositiveInt = 1
+    processes: PositiveInt = 3  # each measures everything; from 5 on it may be cited
+    rounds: int = Field(10, ge=3)  # turns through all variants, in each process
+    # The smallest difference that matters, as a share; the A/A control must come out below it.
+    margin: Annotated[float, BeforeValidator(_share), Field(gt=0, lt=1)] = 0.02
+
+
+class Memory(Strict):
+    """How peak memory is measured: each network in a process of its own."""
+
+    batches: list[PositiveInt] = Field([64], min_length=1)
+    precisions: list[Literal["fp32", "bf16"]] = Field(["fp32"], min_length=1)
+    phases: list[Literal["inference", "training_step"]] = Field(
+        ["inference", "training_step"], min_length=1
+    )
+    threads: PositiveInt = 1
+    rounds: int = Field(3, ge=1)  # repetitions in the process
 
 
 class Source(Strict):
@@ -330,6 +366,7 @@ class Profile(BaseModel):
     seeds: Seeds | None = None
     comparisons: list[Id] | None = None  # only these; None: all
     latency: Latency | None = None
+    memory: Memory | None = None
 
     @property
     def difference(self) -> dict[str, Any]:
@@ -346,6 +383,7 @@ class OwnProfile(BaseModel):
     seeds: OwnSeeds | None = None
     variants: list[Name] | None = None  # only these; None: all
     match: Matches | None = None  # in place of the comparison's
+    readings: Readings | None = None  # in place of the comparison's
     spread: PositiveFloat | None = None  # in place of the comparison's
 
     @property
@@ -368,6 +406,7 @@ class Comparison(Strict):
     margin: float | None = Field(None, ge=0)  # smallest difference that matters; None: the task's
     spread: PositiveFloat | None = None  # of the metric over seeds (sd), for what a plan foretells
     seeds: OwnSeeds | None = None
+    readings: Readings = []  # metrics of the weights, before and after training
     profiles: dict[Name, OwnProfile] = {}  # what a profile changes in this comparison alone
     claims: list[Claim] = []
 
@@ -375,6 +414,11 @@ class Comparison(Strict):
         """Return what is made equal under a profile."""
         own = self.profiles.get(profile, OwnProfile()).match
         return self.match if own is None else own
+
+    def metrics_read(self, profile: str) -> list[str]:
+        """Return the metrics that are read from weights under a profile, sorted."""
+        own = self.profiles.get(profile, OwnProfile()).readings
+        return sorted(self.readings if own is None else own)
 
 
 class Suite(Strict):
@@ -389,6 +433,7 @@ class Suite(Strict):
     base: Difference = {}
     seeds: Seeds = 5
     latency: Latency | None = None  # None: it is not measured
+    memory: Memory | None = None  # None: its peaks are not measured
     variants: dict[Name, Difference] = {}
     comparisons: list[Comparison] = Field(min_length=1)
     requirements: list[Requirement] = []

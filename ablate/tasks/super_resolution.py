@@ -13,7 +13,8 @@ arXiv 1902.06068). `loss: l2` takes the squared error.
 Scores: `psnr` and `ssim` of pictures (values clipped to 0…255, a border as wide as the scale left
 out) and the phase variance of residuals, by which checkerboards are found (values as they are, 4
 pixels left out at each border); the outputs' and the targets' own and that of white noise beside
-it. Formulas and sources: the files of `metrics/`.
+it; and the power of residuals and targets at the lattice's frequencies and around them. Formulas
+and sources: the files of `metrics/`.
 
 Images that were stored as JPEG are refused: they carry lattices of their own (8x8 blocks, colour
 at half the resolution), and a network that learned the task well would be blamed for them. The
@@ -29,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from ablate.data import Dataset
-from ablate.metrics import phase_variance, psnr, ssim
+from ablate.metrics import lattice_contrast, phase_variance, psnr, ssim
 from ablate.tasks import Task
 from ablate.train.batches import channel_statistics
 
@@ -96,6 +97,9 @@ def build(dataset: Dataset, label_smoothing: float, *, loss: Literal["l1", "l2"]
         shown = [_inner(pictures(images), BORDER) for images in (output, wanted)]
         residual, out, target = (_inner(x, EDGE) for x in (output - wanted, output, wanted))
         noise = phase_variance.of_white_noise(*target.shape[2:])
+        (power, around), (target_power, target_around) = (
+            lattice_contrast.per_image(x) for x in (residual, target)
+        )
         return {
             "loss": errors(output, wanted).mean((1, 2, 3)),
             "psnr": psnr.per_image(*shown),
@@ -104,6 +108,10 @@ def build(dataset: Dataset, label_smoothing: float, *, loss: Literal["l1", "l2"]
             "output_phase_variance": phase_variance.per_image(out),
             "target_phase_variance": phase_variance.per_image(target),
             "white_noise_phase_variance": torch.full((len(output),), noise, device=output.device),
+            "lattice_power": power,
+            "lattice_surroundings": around,
+            "target_lattice_power": target_power,
+            "target_lattice_surroundings": target_around,
         }
 
     def keep(inputs: Tensor, output: Tensor, wanted: Tensor) -> dict[str, Tensor]:
