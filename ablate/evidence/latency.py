@@ -9,16 +9,17 @@ them (where memory lies, which kernels were chosen) does so once a process, howe
 has (Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time", ISMM). Of a single process
 the interval is over its rounds, and is called that.
 
-The passes time a copy of their first network too, the A/A control. Its *floor* is how far the two
-are apart in one process, as root mean square over processes: where it is above the smallest
-difference that matters, the machine was too noisy, and nothing is said of any row. The floor never
-moves that margin. (A bound of the control's interval would be stricter: with 3 processes it is 2.5
-times the deviation, and half of the passes of a quiet machine would be thrown away.)
+The passes time a copy of their first network too, the A/A control. Its *floor* is how far from 1
+its ratio came out, by the same rule as any row's: where that is above the smallest difference that
+matters, the machine was too noisy, and nothing is said of any row. The floor never moves that
+margin. (The far end of the control's interval would be stricter, but count twice what the intervals
+of the rows hold already: with 3 processes it lies 2.5 deviations out, and of the passes of a quiet
+machine on which processes differ by 0.5 % a half would be thrown away.)
 
 Simulated on a machine with noise of 1 % a call, one call in a hundred hanging, and another 0.5 %
 from process to process, 3 processes of 10 rounds, and a margin of 2 %: identical networks are never
-called different, a difference of 5 % is found in 85 % of passes, with 5 processes in all of them;
-tests/test_latency.py has the numbers.
+called different, a difference of 5 % is found in 85 % of passes, with 5 processes in all of them
+(tests/test_latency.py).
 """
 
 import math
@@ -80,7 +81,7 @@ class Measured:
     dropped: int  # rounds in which a GPU's clock was low
     rows: Mapping[tuple[str, ...], Timed]  # by variant and match
     control: Ratio  # A/A: a copy of the first network to the network itself
-    floor: float  # of the control: the ratio - 1 that is as far from 1 as it was
+    floor: float  # how far from 1 the control came out, as a ratio - 1
     margin: float  # the ratio - 1 that matters
     settled: bool  # in every process the warm-up reached its end
     on_cpu: float | None  # least share of any network's blocks that was computing; None on a GPU
@@ -183,12 +184,12 @@ def level(logs: Floats) -> float:
 
 
 def floor_of(logs: Sequence[Floats]) -> float:
-    """Return how far the A/A control was from 1 in one process, as a ratio - 1.
+    """Return how far from 1 the A/A control came out, as a ratio - 1.
 
     Args:
         logs: of each process, the logarithms of the control's ratios in its rounds.
     """
-    return math.expm1(math.sqrt(welch.mean([level(rounds) ** 2 for rounds in logs])))
+    return math.expm1(abs(welch.mean([level(rounds) for rounds in logs])))
 
 
 def effect(ratio: Ratio, margin: float, floor: float) -> Effect:
