@@ -53,7 +53,9 @@ def test_two_networks_are_timed_in_turns_and_their_memory_is_measured(
     assert wide["seconds"] > narrow["seconds"] > 0
     assert wide["ratio"] is None
     # 8 times fewer channels in the middle: 5.4 times fewer multiply-accumulates.
-    assert narrow["ratio"]["low"] < narrow["ratio"]["value"] < narrow["ratio"]["high"] < 1
+    # (Over two processes the interval is as wide as t with one degree of freedom.)
+    assert narrow["ratio"]["low"] < narrow["ratio"]["value"] < 1
+    assert narrow["ratio"]["value"] < narrow["ratio"]["high"]
     assert timed["control"]["value"] == pytest.approx(1, abs=0.5)
     peaks = {name: peak for name, (peak,) in found["memory"].items()}
     one_map = 4 * 4 * 64 * 64 * 64  # bytes: 4 images of 64 channels, 64x64
