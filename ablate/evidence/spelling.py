@@ -11,7 +11,12 @@ from ablate.records import Measurement
 from ablate.study import Row
 
 MINUS = "\u2212"
-MATCHES = {"none": "drop-in", "params": "equal parameters", "macs": "equal MACs"}
+MATCHES = {
+    "none": "drop-in",
+    "params": "equal parameters",
+    "macs": "equal MACs",
+    "compute": "equal training compute",
+}
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 

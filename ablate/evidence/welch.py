@@ -61,7 +61,7 @@ def interval(
     spread_ours, spread_theirs = deviation(ours), deviation(theirs)
     if spread_ours is None or spread_theirs is None:
         return None
-    error, freedom = _error(spread_ours, len(ours), spread_theirs, len(theirs))
+    error, freedom = satterthwaite(spread_ours, len(ours), spread_theirs, len(theirs))
     if error == 0:
         return None
     centre = mean(ours) - mean(theirs)
@@ -75,6 +75,8 @@ def detectable(
     spread_theirs: float,
     n_theirs: int,
     power: float = POWER,
+    *,
+    level: float = LEVEL,
 ) -> float:
     """Return the smallest true difference whose interval excludes zero with the given power.
 
@@ -82,16 +84,22 @@ def detectable(
         spread_ours, spread_theirs: standard deviations over runs, not both zero.
         n_ours, n_theirs: runs a side, at least two.
         power: probability of seeing it.
+        level: of the interval; above `LEVEL` where it is adjusted for several claims.
     """
-    error, freedom = _error(spread_ours, n_ours, spread_theirs, n_theirs)
+    error, freedom = satterthwaite(spread_ours, n_ours, spread_theirs, n_theirs)
     far = 1.0
-    while _power(far, freedom) < power:
+    while _power(far, freedom, level) < power:
         far *= 2
-    return error * _bisect(lambda shift: _power(shift, freedom) >= power, 0.0, far)
+    return error * bisect(lambda shift: _power(shift, freedom, level) >= power, 0.0, far)
 
 
 def seeds_to_detect(
-    difference: float, spread_ours: float, spread_theirs: float, power: float = POWER
+    difference: float,
+    spread_ours: float,
+    spread_theirs: float,
+    power: float = POWER,
+    *,
+    level: float = LEVEL,
 ) -> int | None:
     """Return how many runs a side see a true difference of this size with the given power.
 
@@ -99,11 +107,20 @@ def seeds_to_detect(
     """
 
     def enough(runs: int) -> bool:
-        error, freedom = _error(spread_ours, runs, spread_theirs, runs)
-        return _power(abs(difference) / error, freedom) >= power
+        error, freedom = satterthwaite(spread_ours, runs, spread_theirs, runs)
+        return _power(abs(difference) / error, freedom, level) >= power
 
     if spread_ours == 0 == spread_theirs or difference == 0:
         return None
+    return fewest(enough)
+
+
+def fewest(enough: Callable[[int], bool]) -> int | None:
+    """Return the fewest runs, two or more, that are enough; None past `MOST_SEEDS`.
+
+    Args:
+        enough: monotone in the number of runs.
+    """
     few, many = 1, 2  # `few` is never enough: one run has no spread
     while not enough(many):
         if many > MOST_SEEDS:
@@ -115,13 +132,13 @@ def seeds_to_detect(
     return many
 
 
-def _error(
+def satterthwaite(
     spread_ours: float, n_ours: int, spread_theirs: float, n_theirs: int
 ) -> tuple[float, float]:
     """Return the standard error of the difference and its Welch-Satterthwaite degrees of freedom.
 
     The two parts are scaled by their sum before they are squared: spreads as small as 1e-90 would
-    otherwise vanish.
+    otherwise vanish. Without any spread the error is 0 and the degrees of freedom are nan.
     """
     ours, theirs = spread_ours / math.sqrt(n_ours), spread_theirs / math.sqrt(n_theirs)
     error = math.hypot(ours, theirs)
@@ -131,20 +148,20 @@ def _error(
     return error, 1 / (share_ours**2 / (n_ours - 1) + share_theirs**2 / (n_theirs - 1))
 
 
-def _power(shift: float, freedom: float) -> float:
-    """Return how likely a two-sided t test at 1 - `LEVEL` is to see a shift, in standard errors."""
-    from scipy.special import nctdtr, stdtrit
-
-    limit = float(stdtrit(freedom, 0.5 + LEVEL / 2))
-    above = 1 - float(nctdtr(freedom, shift, limit))
-    below = float(nctdtr(freedom, shift, -limit))
-    # The far tail comes out as nan once it is too small to compute.
-    return above + (0.0 if math.isnan(below) else below)
-
-
-def _bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
+def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
     """Return the least number in [low, high] for which a monotone condition holds."""
     for _ in range(80):  # halves the interval below the precision of a double
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
+
+
+def _power(shift: float, freedom: float, level: float = LEVEL) -> float:
+    """Return how likely a two-sided t test at 1 - level is to see a shift, in standard errors."""
+    from scipy.special import nctdtr, stdtrit
+
+    limit = float(stdtrit(freedom, 0.5 + level / 2))
+    above = 1 - float(nctdtr(freedom, shift, limit))
+    below = float(nctdtr(freedom, shift, -limit))
+    # The far tail comes out as nan once it is too small to compute.
+    return above + (0.0 if math.isnan(below) else below)

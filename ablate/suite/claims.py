@@ -30,7 +30,8 @@ class _Claim(BaseModel):
     note: Annotated[str, AfterValidator(_reference)]  # note and line: "A:113"
     says: str  # the note's own words
     metric: str
-    match: Literal["none", "params", "macs"] | None = None  # None: every match, each for itself
+    # None: every match, each for itself
+    match: Literal["none", "params", "macs", "compute"] | None = None
     primary: bool = False  # belongs to the family that multiplicity is corrected over
     device: Literal["cpu", "cuda", "mps"] | None = None
     at: dict[str, float | str] = {}  # where it is measured, e.g. {batch: 1}

@@ -28,7 +28,7 @@ from ablate.suite import dotted
 from ablate.suite.claims import Claim
 
 PARTS = ("task", "data", "network", "recipe")
-MATCHES = ("none", "params", "macs")
+MATCHES = ("none", "params", "macs", "compute")
 MOST_SEEDS = 10_000
 
 
@@ -144,9 +144,10 @@ def _tolerance(value: float) -> float:
 
 
 def _match(value: Any) -> Any:
-    if isinstance(value, dict) and len(value) == 1 and "kind" not in value:
-        kind, tolerance = next(iter(value.items()))
-        written = {"kind": kind, "tolerance": tolerance}
+    kinds = [] if not isinstance(value, dict) else [key for key in value if key != "knob"]
+    if len(kinds) == 1 and kinds != ["kind"]:  # the tolerance, under the kind's name
+        others = {key: value[key] for key in value if key not in kinds}
+        written = {"kind": kinds[0], "tolerance": value[kinds[0]], **others}
     elif isinstance(value, str):
         written = {"kind": value}
     else:
@@ -183,11 +184,32 @@ Difference = dict[Path, Any]
 Readings = Annotated[list[str], AfterValidator(_named_once)]
 
 
-class Match(Strict):
-    """What is made equal to the baseline: nothing (a drop-in), parameters or MACs."""
+def _knob(text: str) -> str:
+    if dotted.parse(text)[0] != "network" or len(dotted.parse(text)) == 1:
+        raise ValueError(
+            f"{text!r} is no number of the network; write for example network.conv.ratio"
+        )
+    return text
 
-    kind: Literal["none", "params", "macs"]
+
+class Match(Strict):
+    """What is made equal to the baseline's: nothing (a drop-in), or a budget.
+
+    Parameters and MACs are matched by a number of the network, training compute by the epochs.
+    """
+
+    kind: Literal["none", "params", "macs", "compute"]
     tolerance: Annotated[float, BeforeValidator(_percent), AfterValidator(_tolerance)] = 0.02
+    knob: Annotated[str, AfterValidator(_knob)] | None = None  # None: the network's width
+
+    @model_validator(mode="after")
+    def _solvable(self) -> Self:
+        if self.knob is not None and self.kind not in ("params", "macs"):
+            matched = "by epochs" if self.kind == "compute" else "by nothing"
+            raise ValueError(
+                f"{self.kind} is matched {matched}; a knob is for params and macs, leave it out"
+            )
+        return self
 
 
 Matches = Annotated[
