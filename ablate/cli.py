@@ -1,7 +1,7 @@
 """The command line: thin. Torch, pandas and matplotlib are loaded only by what needs them.
 
 Exit codes: 0 all well, 1 some trials failed (the report is written), 2 the request or a suite is
-wrong, 3 an error in ablate itself, 130 interrupted.
+wrong, 3 an error in ablate itself, 4 a claim does not hold (`verdicts --strict`), 130 interrupted.
 """
 
 import json
@@ -25,6 +25,7 @@ class Exit(IntEnum):
     FAILED = 1  # some trials failed; the report is written
     USAGE = 2  # the request, the suite or the data is wrong; nothing was trained
     INTERNAL = 3  # an error in ablate itself
+    REFUTED = 4  # with `verdicts --strict`: a claim is refuted or has too few seeds
     INTERRUPTED = interrupt.CODE
 
 
@@ -39,11 +40,13 @@ def cli(debug: bool) -> None:
       ablate plan s7           what a suite would run, how long it takes; trains nothing
       ablate run s7            train and measure what is missing, write reports/index.html
       ablate report s7         write the report of what there is
+      ablate verdicts s7       which of the claims hold, and why; --strict for the CI of notes
       ablate config s7         every value of the configuration and where it comes from
       ablate measure TARGET    what a network costs: torchvision:NAME, FILE.py:FUNCTION, a suite
 
     Exit codes: 0 all well; 1 some trials failed, the report is written; 2 the request, the suite
-    or the data is wrong; 3 an error in ablate; 130 interrupted.
+    or the data is wrong; 3 an error in ablate; 4 with `verdicts --strict`, a claim is refuted or
+    has too few seeds; 130 interrupted.
     """
 
 
@@ -287,6 +290,35 @@ def report(suites: tuple[str, ...], runs: Path, reports: Path) -> None:
     from ablate import commands
 
     commands.report(suites, runs, reports)
+
+
+@cli.command()
+@click.argument("suite")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on standard output, with numbers.")
+@click.option(
+    "--strict", is_flag=True, help="Exit code 4 if a claim is refuted or has too few seeds."
+)
+@_runs
+def verdicts(suite: str, as_json: bool, strict: bool, runs: Path) -> None:
+    """Say of every claim of SUITE whether it holds, from the records of its newest study.
+
+    \b
+    supported                what the claim says, by more than the margin
+    supported in direction   what it says; whether by more than the margin is open
+    true but negligible      what it says, but by less than the margin
+    refuted                  the opposite, a difference where none was claimed, or another number
+    inconclusive             not to be told from these runs; says how many seeds would tell
+    invalid                  diverged trials, or a figure that cannot be vouched for
+    depends                  on the match, or on where it was timed: each is said
+    answered                 a question, with its answer
+    not tested               nothing is there yet to judge it by
+
+    With --strict the exit code is 4 if a claim is refuted, or if what was trained for it has fewer
+    than 5 seeds a row. Trains nothing.
+    """
+    from ablate import commands
+
+    sys.exit(commands.verdicts(suite, as_json, strict, runs))
 
 
 @cli.command("list")

@@ -16,6 +16,7 @@ from tabulate import tabulate
 from ablate import catalog, environment, lock, study
 from ablate.cli import Exit
 from ablate.display import display, duration
+from ablate.evidence.spelling import fewer_or_more, lower_first, ratio
 from ablate.execute import Event
 from ablate.records import Record, sweep
 from ablate.suite import dotted, remembered
@@ -161,19 +162,37 @@ def config(asked: Request, device: str | None, comparison: str | None, variant: 
 
 def report(suites: Sequence[str], runs: Path, reports: Path) -> None:
     """Render the newest study of each suite."""
+    for newest in _newest("report", suites, runs):
+        print(_render(runs, reports, newest))
+
+
+def verdicts(suite: str, as_json: bool, strict: bool, runs: Path) -> Exit:
+    """Print what the newest study of a suite says of its claims; return the exit code."""
+    from ablate.evidence.collect import collect
+    from ablate.evidence.verdicts import judge, report_lines
+
+    (newest,) = _newest("verdicts", [suite], runs)
+    evidence = collect(runs, newest)
+    found = judge(evidence)
+    if as_json:
+        said = {"study": newest.id, "verdicts": [verdict.as_json() for verdict in found]}
+        print(json.dumps(said, indent=1))
+    else:
+        print("\n".join(report_lines(evidence, found)))
+    return Exit.REFUTED if strict and any(verdict.fails for verdict in found) else Exit.OK
+
+
+def _newest(command: str, suites: Sequence[str], runs: Path) -> list[study.Study]:
+    """Return the newest study of each suite, by default of all that have one."""
     known = study.suites(runs)
     unknown = [name for name in suites if name not in known]
     if unknown or not known:
         what = f"no study of {unknown[0]!r}" if unknown else "no studies"
         hint = f"; {catalog.suggest(unknown[0], known)}" if unknown and known else ""
         message = f"there are {what} under {runs}{hint}; `ablate run` makes one"
-        raise SuiteError(
-            "", "", [Problem("report", message.replace("are no study", "is no study"))]
-        )
-    for name in suites or known:
-        newest = study.newest(runs, name)
-        assert newest is not None  # it is among the known
-        print(_render(runs, reports, newest))
+        raise SuiteError("", "", [Problem(command, message.replace("are no study", "is no study"))])
+    newest = [study.newest(runs, name) for name in suites or known]
+    return [found for found in newest if found is not None]  # each is among the known
 
 
 def _report_command(suite: str, runs: Path, reports: Path) -> str:
@@ -278,8 +297,9 @@ def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
         table = tabulate(list(_table(plan, comparison.id)), _HEADERS, colalign=_ALIGN)
         out.print("  " + table.replace("\n", "\n  "), markup=False)
         for row in comparison.rows[1:]:
-            if row.structure:
-                lines = "; ".join(row.structure)
+            said = [*row.structure, *_unequal(plan, comparison, row)]
+            if said:
+                lines = "; ".join(said)
                 out.print(f"  {_name(row, comparison.baseline)}: {lines}", markup=False)
     out.print()
     for notice in plan.notices:
@@ -374,6 +394,30 @@ def _name(row: study.Row, baseline: str) -> str:
     return f"{row.variant}{against}{budget}" + (f", solved {solved}" if solved else "")
 
 
+def _unequal(plan: Plan, comparison: study.ComparisonAsked, row: study.Row) -> Iterator[str]:
+    """Say what is not equal where a budget is: other costs of the full network."""
+    references = [
+        other
+        for other in comparison.rows
+        if other.variant == row.reference and "none" in other.match
+    ]
+    if not row.solved or not references:
+        return
+    ours, theirs = (plan.facts[it.full_facts].metrics for it in (row, references[0]))
+    said = []
+    for name in _COSTS:
+        found = ratio(ours.get(name), theirs.get(name))
+        if name not in row.match and found is not None and abs(found - 1) > _ALIKE:
+            cost = fewer_or_more(found, is_count=name in ("params", "macs"))
+            said.append(f"{lower_first(ours[name].title)} {cost}")
+    if said:
+        yield f"not equal: {', '.join(said)}"
+
+
+_COSTS = ("params", "macs", "receptive_field", "activation_memory")
+_ALIKE = 0.02  # costs that differ by no more than what matches are held to need no word
+
+
 def _plan_json(plan: Plan, workers: int) -> dict[str, Any]:
     return {
         "study": plan.study.model_dump(mode="json"),
@@ -448,10 +492,12 @@ def _close(plan: Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path
     """Say what came out: the page's sentences, then what did not go well, then where to look."""
     from ablate.evidence.answer import lines
     from ablate.evidence.collect import collect
+    from ablate.evidence.verdicts import judge, short_lines
 
     sys.stderr.flush()
     print()
-    for line in lines(collect(runs, chosen)):
+    evidence = collect(runs, chosen)
+    for line in [*lines(evidence), *short_lines(judge(evidence))]:
         print(line)
     for reason in outcome.reasons:
         print(f"not ok: {reason}")

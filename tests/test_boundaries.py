@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # who does it
     "execute": set(),
     # what came of it
-    "evidence": {"records", "study"},
+    "evidence": {"records", "study", "suite.claims"},
     "report": {"evidence", "records", "study"},
     # who brings it together
     "run": {"catalog", "records", "evidence", "execute", "suite"},

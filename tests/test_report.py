@@ -33,6 +33,8 @@ from test_evidence import (
 
 from ablate import records
 from ablate import study as studies
+from ablate.evidence.collect import collect
+from ablate.evidence.verdicts import judge
 from ablate.records import Measurement
 from ablate.report import kept
 from ablate.report.render import publish, render, render_index
@@ -378,7 +380,7 @@ def test_a_finished_study_has_no_banner(suite: Page) -> None:
     assert "screening" not in suite.ids
     assert "15 of 15 trials ok" in suite.prose
     assert "0 of 15 trials ended without a result." in suite.prose
-    assert "not judged yet: this version judges no claims" in suite.prose
+    assert "Not tested: this study has no row of depthwise." in suite.prose
     assert "A:113" in suite.prose
     assert "“8 times less parameters”" in suite.prose
     assert "network.conv: depthwise_separable" in suite.prose
@@ -1029,3 +1031,30 @@ def test_a_table_of_claims_names_the_notes_that_they_cite(
         render(tmp_path / "runs", study, tmp_path).parent / "tbl-s7-depthwise-claims.md"
     ).read_text()
     assert f"{said} The words are the source's own" in " ".join(text.split())
+
+
+def test_a_claim_s_verdict_is_the_same_sentence_everywhere(tmp_path: Path) -> None:
+    lab = two_rows(tmp_path / "runs", DROP_IN[:4], NORMAL)
+    study = lab.ask()
+    folder = render(tmp_path / "runs", study, tmp_path / "reports").parent
+    ratio, order = judge(collect(tmp_path / "runs", study))
+    assert (ratio.word, order.word) == ("refuted", "supported")
+    page = read(folder / "index.html")
+    table = (folder / "tbl-s7-depthwise-claims.md").read_text(encoding="utf-8")
+    lines = rows_of(folder / "tbl-s7-depthwise-claims.csv")
+    for verdict, line in zip((ratio, order), lines, strict=True):
+        assert verdict.sentence in page.prose
+        assert f"| {verdict.word.capitalize()}" in table
+        assert (line["sentence"], line["verdict"]) == (verdict.sentence, verdict.word)
+        assert json.loads(line["parts"])[0]["said"] in verdict.sentence
+    assert [line["screening"] for line in lines] == [
+        "",
+        "Fewer than 5 seeds: depthwise (drop-in) has 4.",
+    ]
+    assert float(lines[1]["low"]) == pytest.approx(order.parts[0].low)
+    assert (lines[1]["runs"], lines[1]["level"], lines[1]["margin"]) == ("4+5", "0.95", "0.5")
+    assert "Supported (screening)" in table
+    assert (
+        "Screening, not to be cited (B:72): Fewer than 5 seeds: depthwise (drop-in) has 4."
+        in page.prose
+    )

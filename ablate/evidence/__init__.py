@@ -1,4 +1,4 @@
-"""From records to evidence: what the trials of a study show, without judging any claim.
+"""From records to evidence: what the trials of a study show, and what that says of its claims.
 
     collect.py   the records that a study asks for, row by row; what is missing, failed, damaged
     frame.py     the same as one tidy table, a row for every number
@@ -8,11 +8,20 @@
     contrast.py  one row against its reference: all of the above in one value
     latency.py   times per call of the rows, over processes, and their ratios to the references'
     memory.py    peaks of memory of the rows
+    decide.py    what an interval says of a claim: one decision table a kind
+    family.py    at which level several claims are decided together
+    power.py     how many seeds would decide a claim
+    failures.py  whether one row fails more often than another
+    noise.py     what the spread over seeds is made of
     requirements.py  what a variant must reach, judged part by part
     citable.py   the reasons why trained numbers may not be cited
     stop.py      whether the intervals are narrow enough to stop adding seeds
     spelling.py  numbers and names as people read them
     answer.py    what came out, in sentences
+    sources.py   what the rows have of a claim's metric: a fact, what was trained, what was timed
+    hypotheses.py  from a claim to what is to be decided, at each match and setting
+    sentences.py   what was decided, in words made of its numbers
+    verdicts.py  claims judged: families, words, sentences
 
 Nothing here imports torch; scipy and pandas are loaded by the modules that compute with them.
 """

@@ -66,7 +66,7 @@ def _contrast(comparison: ComparisonEvidence, row: RowEvidence) -> Contrast:
     if interval is not None:
         spreads = [welch.deviation(_runs(side)) or 0.0 for side in (row, reference)]
         runs = [len(_runs(side)) for side in (row, reference)]
-        detectable = welch.detectable(spreads[0], runs[0], spreads[1], runs[1])
+        detectable = welch.detectable(spreads[0], runs[0], spreads[1], runs[1], estimated=True)
         needed = welch.seeds_to_detect(measure.margin, *spreads)
     return Contrast(
         row=row,

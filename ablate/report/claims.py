@@ -1,4 +1,4 @@
-"""The claims and requirements that a study carries, as tables. Claims are not judged yet."""
+"""The claims and requirements that a study carries, judged, as tables."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,31 @@ from ablate.evidence.collect import ComparisonEvidence, Evidence
 from ablate.evidence.requirements import Verdict
 from ablate.evidence.requirements import judged as judge
 from ablate.evidence.spelling import one_line, upper_first, variant_name
+from ablate.evidence.verdicts import Part, Word, judge_comparison, standing
 from ablate.report.comparison import NONE
 from ablate.report.tables import Cell, Column, Line, Table, Value, end
 from ablate.study import Study
 
-OPEN = "not judged yet: this version judges no claims"
 TONES: dict[Verdict, str] = {"met": "better", "not met": "worse", "not tested": "quiet"}
+JUDGED: dict[Word, str] = {
+    "supported": "better",
+    "supported in direction": "better",
+    "refuted": "worse",
+    "not tested": "quiet",
+}
 
 
-def claims(study: Study, comparison: ComparisonEvidence) -> Table | None:
-    """Return the table of a comparison's claims, in the order of the suite; None without any."""
+def claims(evidence: Evidence, comparison: ComparisonEvidence) -> Table | None:
+    """Return the table of a comparison's claims with their verdicts; None without any.
+
+    A claim has a line in the order of the suite, whatever number of parts its verdict has; their
+    numbers are in the CSV, as JSON.
+    """
+    study = evidence.study
     lines = []
-    for claim in comparison.asked.claims:
+    verdicts = judge_comparison(evidence, comparison)
+    for verdict in verdicts:
+        claim = verdict.claim
         note, says = str(claim.get("note", "")), str(claim.get("says", ""))
         values: dict[str, Value] = {
             "suite": study.suite,
@@ -28,13 +41,24 @@ def claims(study: Study, comparison: ComparisonEvidence) -> Table | None:
             "says": says,
             "kind": str(claim.get("kind", "")),
             "claim": json.dumps(claim, sort_keys=True),
-            "verdict": OPEN,
+            "verdict": verdict.word,
+            "why": verdict.why or None,
+            "sentence": verdict.sentence,
+            "screening": "; ".join(verdict.screening) or None,
+            **_numbers(verdict.parts),
+            "parts": json.dumps(verdict.as_json()["parts"], sort_keys=True),
+            "study": study.id,
         }
         cells = (
             Cell(one_line(note)),
             Cell(f"“{one_line(says)}”"),
             Cell(upper_first(str(claim.get("kind", ""))), (_terms(claim),)),
-            Cell(OPEN, tone="quiet"),
+            Cell(
+                upper_first(verdict.word),
+                ("screening",) if verdict.screening else (),
+                JUDGED.get(verdict.word, ""),
+            ),
+            Cell(verdict.sentence),
         )
         lines.append(Line(cells, values))
     if not lines:
@@ -45,12 +69,16 @@ def claims(study: Study, comparison: ComparisonEvidence) -> Table | None:
         notes=(
             _source(study, [line.values["note"] for line in lines]),
             "The words are the source's own; the line is that of the note.",
+            "Each match is judged for itself. Where several trained or timed claims stand at one "
+            "match, levels are Holm's, and the intervals drawn are the adjusted ones.",
+            *standing(verdicts),
         ),
         columns=(
             Column("Line", numeric=False, whole=True),
             Column("Says", numeric=False),
-            Column("To be judged as", numeric=False),
+            Column("Judged as", numeric=False),
             Column("Verdict", numeric=False),
+            Column("Found", numeric=False),
         ),
         fields=tuple(lines[0].values),
         lines=tuple(lines),
@@ -121,6 +149,17 @@ def _source(study: Study, cited: Sequence[Value] = ()) -> str:
     note, title = study.source.get("note"), study.source.get("title")
     named = ", ".join(one_line(part) for part in (note and f"note {note}", title) if part)
     return f"Source: {end(named)}"
+
+
+def _numbers(parts: Sequence[Part]) -> dict[str, Value]:
+    """Return the numbers of a verdict of one part; of several none is the claim's."""
+    one = parts[0] if len(parts) == 1 else None
+    names = ("estimate", "low", "high", "level", "margin")
+    return {
+        **{name: getattr(one, name, None) for name in names},
+        "runs": "+".join(map(str, one.runs)) if one and one.runs else None,
+        "seeds_to_decide": one.seeds if one else None,
+    }
 
 
 def _terms(claim: Mapping[str, Any]) -> str:

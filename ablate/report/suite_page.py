@@ -154,7 +154,7 @@ def page(evidence: Evidence, kept: Mapping[str, Drawn] = {}) -> Page:
     study = evidence.study
     requirements = claims.requirements(evidence)
     sections, requirements = _numbered(
-        study, [_section(study, answer, kept) for answer in answers(evidence)], requirements
+        study, [_section(evidence, answer, kept) for answer in answers(evidence)], requirements
     )
     return Page(
         evidence=evidence,
@@ -243,8 +243,8 @@ def _numbered(
     return tuple(replace(section, runs=numbered(section.runs)) for section in found), required
 
 
-def _section(study: Study, answer: Answer, kept: Mapping[str, Drawn]) -> Section:
-    found = answer.comparison
+def _section(evidence: Evidence, answer: Answer, kept: Mapping[str, Drawn]) -> Section:
+    study, found = evidence.study, answer.comparison
     # Of the trials alone, so that a pass, which comes after them, changes no figure.
     drawn = replace(found, passes={}, lacking=())
     # While trials are missing, figures may not be cited, and any moment they are drawn again.
@@ -258,7 +258,7 @@ def _section(study: Study, answer: Answer, kept: Mapping[str, Drawn]) -> Section
         latency=latency.latency(study, found),
         memory=memory.memory(study, found),
         facts=comparison.facts(study, found),
-        claims=claims.claims(study, found),
+        claims=claims.claims(evidence, found),
         forest=figures.forest(drawn, kept, exports) if is_trained else None,
         curves=figures.curves(drawn, kept, exports) if is_trained else None,
         pictures=pictures.pictures(drawn, kept, exports),

@@ -1,0 +1,446 @@
+"""What a verdict says, in words made of its numbers: the same in terminal, page and export."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablate.evidence import failures, welch
+from ablate.evidence.answer import images, network
+from ablate.evidence.collect import ComparisonEvidence, RowEvidence
+from ablate.evidence.decide import Decision
+from ablate.evidence.family import ALPHA
+from ablate.evidence.hypotheses import Hypothesis
+from ablate.evidence.latency import Measured
+from ablate.evidence.spelling import (
+    between,
+    bounds,
+    byte_count,
+    counted,
+    decimals,
+    difference_unit,
+    listed,
+    lower_first,
+    number,
+    one_line,
+    quantity,
+    signed,
+    variant_name,
+    with_unit,
+)
+from ablate.study import Study
+
+WHERE = {"none": "as a drop-in", "params": "at equal parameters", "macs": "at equal MACs"}
+# Of what was timed, what may differ from setting to setting.
+SETTINGS = ("phase", "precision", "memory_format", "mode", "threads", "device")
+
+
+def where(hypothesis: Hypothesis, settings: Sequence[Measured] = ()) -> str:
+    """Say what the rows hold equal, and at which setting they were timed.
+
+    Args:
+        settings: all that the claim is about: only what differs between them is named.
+    """
+    # What is said of a baseline alone holds at every match.
+    alone = len(hypothesis.rows) == 1 and hypothesis.rows[0].is_reference
+    parts = [] if alone else [listed([WHERE.get(m, m) for m in hypothesis.match])]
+    if hypothesis.setting is not None:
+        parts.append(f"at batch {number(hypothesis.setting.batch)}")
+        for key in SETTINGS:
+            if len({str(one.setting.get(key)) for one in settings}) > 1:
+                parts.append(f"{key.replace('_', ' ')} {hypothesis.setting.setting.get(key)}")
+    return one_line(" ".join(parts))
+
+
+def scope(study: Study, comparison: ComparisonEvidence, hypothesis: Hypothesis) -> str:
+    """Name the network, the data, the budget and the device that a finding holds for."""
+    if hypothesis.source == "trained":
+        return trained_scope(study, comparison, hypothesis.rows)
+    full = f"the full networks, {network(hypothesis.rows[0].asked.full_config)}"
+    if hypothesis.setting is None:
+        return f"arithmetic of {full}"
+    setting = hypothesis.setting.setting
+    threads = setting.get("threads")
+    said = [
+        full,
+        f"{setting.get('phase')} in {setting.get('precision')}".replace("_", " "),
+        *([str(setting["mode"])] if "mode" in setting else []),
+        *([counted(threads, "thread")] if isinstance(threads, int) else []),
+        str(setting.get("device")),
+    ]
+    return one_line(", ".join(said))
+
+
+def trained_scope(study: Study, comparison: ComparisonEvidence, rows: Sequence[RowEvidence]) -> str:
+    """Name network, data, budget and device of what was trained."""
+    ended = [trial for row in rows for trial in row.having("ok", "invalid")]
+    steps = {trial.steps for trial in ended if trial.steps is not None}
+    said = [
+        network(comparison.baseline.asked.config),
+        images(comparison),
+        *([between(steps, "optimizer step")] if steps else []),
+        f"{study.device} in {study.precision}",
+    ]
+    return one_line(", ".join(said))
+
+
+def finding(
+    hypothesis: Hypothesis, decision: Decision, level: float, tests: int, seeds: int | None
+) -> str:
+    """Say what was found and what that means for the claim.
+
+    Args:
+        hypothesis: with something to decide.
+        decision: of it.
+        level: at which it was decided.
+        tests: in its family; 1 where nothing is adjusted for.
+        seeds: runs of the row with fewest that would decide; None where none would.
+    """
+    parts = [_statement(hypothesis, level, tests), _meaning(hypothesis, decision)]
+    if decision.word == "inconclusive" and decision.why != "below the margin either way":
+        parts.append(_open(hypothesis, seeds))
+    parts.append(_failures(hypothesis))
+    return ", ".join(part for part in parts if part)
+
+
+def answer(
+    hypotheses: Sequence[Hypothesis],
+    decisions: Sequence[Decision],
+    level: float,
+    tests: int,
+    seeds: Sequence[int | None],
+    best: RowEvidence,
+) -> str:
+    """Say which of several variants is best, and by how much; or that it cannot be told yet.
+
+    Args:
+        hypotheses: one for every pair that the best one is in.
+        decisions: of them, by `hypotheses.apart`.
+        level: of every interval.
+        tests: pairs that it is adjusted for.
+        seeds: that would decide each pair.
+        best: the row whose mean is best.
+    """
+    name = variant_name(best.asked.variant)
+    said: dict[str, list[str]] = {"ahead": [], "equal": [], "open": []}
+    for one, decision in zip(hypotheses, decisions, strict=True):
+        other = next(row for row in one.rows if row is not best)
+        gap = f"{variant_name(other.asked.variant)} by {_size(one, level, best is one.rows[0])}"
+        if decision.word == "inconclusive":
+            said["open"].append(gap)
+        elif decision.why == "equivalent":
+            said["equal"].append(gap)
+        else:
+            low, high = _interval(one, level)
+            reach = max(abs(low), abs(high))
+            small = reach <= (math.log1p(one.margin) if one.scale == "ratio" else one.margin)
+            said["ahead"].append(gap + (f", less than the {_margin(one)} that matter" * small))
+    first = hypotheses[0]
+    quality = "highest" if first.direction == "none" else "best"
+    title, note = lower_first(first.title), _note(first, level, tests)
+    wanted = [n for n in seeds if n is not None]
+    would = ""
+    if wanted:
+        hardest = hypotheses[list(seeds).index(max(wanted))]
+        would = f"; {_assumed(hardest)}about {_runs(first, max(wanted))} would tell"
+    if first.noisy:
+        would = f"; {_open(first, None)}"
+    if said["open"] and not said["ahead"] and not said["equal"]:
+        far = listed(said["open"])
+        return f"{name} has the {quality} {title} so far, over {far}{note}{would}"
+    parts = []
+    if said["ahead"]:
+        parts.append(f"ahead of {listed(said['ahead'])}")
+    if said["equal"]:
+        within = f"within {_margin(first)}" if first.margin > 0 else "the same"
+        parts.append(f"without a practical difference from {listed(said['equal'])} ({within})")
+    if said["open"]:
+        parts.append(f"not yet told apart from {listed(said['open'])}")
+    return f"{name} has the {quality} {title}, {', '.join(parts)}{note}{would}"
+
+
+def _statement(hypothesis: Hypothesis, level: float, tests: int) -> str:
+    """Say the numbers: `accuracy of a is 3.6 points lower than that of b [-4.9, -2.4] (…)`."""
+    title, names = lower_first(hypothesis.title), _names(hypothesis)
+    note = _note(hypothesis, level, tests)
+    if hypothesis.scale == "value":
+        span = "" if hypothesis.is_exact else f" {_span(hypothesis, level)}"
+        value = hypothesis.means[0]
+        if hypothesis.is_exact and hypothesis.estimate is not None:
+            value = hypothesis.estimate.value
+        return f"{title} of {names[0]} is {_value(hypothesis, value)}{span}{note}"
+    if hypothesis.is_exact and hypothesis.source == "arithmetic":
+        ours, theirs = (_value(hypothesis, mean) for mean in hypothesis.means)
+        said = f"{title} of {names[0]} {ours}, of {names[1]} {theirs}"
+        if hypothesis.scale == "ratio" and hypothesis.estimate is not None:
+            said += f": {_times(math.exp(hypothesis.estimate.value))} times"
+        return said
+    span = "" if hypothesis.is_exact or hypothesis.estimate is None else _span(hypothesis, level)
+    if hypothesis.scale == "ratio":
+        found = hypothesis.estimate
+        value = math.exp(found.value) if found else hypothesis.means[0] / hypothesis.means[1]
+        said = f"{title} of {names[0]} is {_times(value)} times that of {names[1]}"
+        return f"{said} {span}{note}".replace("  ", " ")
+    value = hypothesis.means[0] - hypothesis.means[1]
+    unit = difference_unit(hypothesis.unit)
+    if value == 0 and hypothesis.is_exact:
+        return f"{title} of {names[0]} and {names[1]} is the same{note}"
+    low, high = _interval(hypothesis, level)
+    if low > 0 or high < 0:
+        size = with_unit(_number(hypothesis, abs(value)), unit)
+        direction = "higher" if value > 0 else "lower"
+        said = f"{title} of {names[0]} is {size} {direction} than that of {names[1]}"
+    else:
+        size = with_unit(_number(hypothesis, value, plus=True), unit)
+        said = f"{title} of {names[0]} differs from that of {names[1]} by {size}"
+    return f"{said} {span}{note}".replace("  ", " ")
+
+
+def _meaning(hypothesis: Hypothesis, decision: Decision) -> str:
+    """Say what an interval means for the claim; "" where the word says it."""
+    if hypothesis.wanted is not None:
+        claimed = _claimed(hypothesis)
+        return f"{decision.why} ({claimed})" if decision.why else f"claimed {claimed}"
+    if hypothesis.noisy:
+        return ""
+    margin = _margin(hypothesis) if hypothesis.margin > 0 else ""
+    if hypothesis.sides == 1 and margin:
+        return {
+            "supported": f"within {margin}",
+            "refuted": f"more than {margin} apart",
+        }.get(decision.word, "")
+    meant = {
+        ("supported", ""): f"more than the margin of {margin}" * bool(margin),
+        ("supported in direction", ""): f"not known whether by more than the margin of {margin}",
+        ("true but negligible", ""): f"less than the {margin} that matter",
+        ("refuted", "opposite"): "the opposite of the claim",
+        ("refuted", "different"): "not the same",
+        ("inconclusive", "below the margin either way"): f"less than the {margin} that matter, "
+        "whichever way",
+    }
+    return meant.get((decision.word, decision.why), "")
+
+
+def _open(hypothesis: Hypothesis, seeds: int | None) -> str:
+    """Say what would decide."""
+    if hypothesis.noisy and hypothesis.setting is not None:
+        floor, margin = hypothesis.setting.floor, hypothesis.margin
+        return (
+            f"the machine is too noisy: the A/A control differs by {number(100 * floor, 1)} %, "
+            f"the margin is {_share(margin)}"
+        )
+    if hypothesis.estimate is None:
+        if hypothesis.source == "timed":
+            return "no interval could be had from these rounds"
+        if min(hypothesis.runs, default=0) < 2:
+            return "a single seed has no interval"
+        return "the seeds do not vary, which says nothing of others"
+    if seeds is None:
+        return f"even {_runs(hypothesis, welch.MOST_SEEDS)} would not decide"
+    return f"{_assumed(hypothesis)}about {_runs(hypothesis, seeds)} would decide"
+
+
+def _assumed(hypothesis: Hypothesis) -> str:
+    """Say which true value a number of seeds is planned for: `were the true one 1.0 points, `."""
+    truth = hypothesis.planned
+    if truth is None:
+        return ""
+    if truth == 0:
+        return "were they truly the same, "
+    if hypothesis.scale == "ratio":
+        return f"were the true ratio {_times(math.exp(truth))}, "
+    size = with_unit(_number(hypothesis, abs(truth)), difference_unit(hypothesis.unit))
+    return f"were the true difference {size}, "
+
+
+def _runs(hypothesis: Hypothesis, seeds: int) -> str:
+    """Spell so many runs of the row with the fewest, the others in proportion."""
+    if hypothesis.source == "timed":
+        return f"{number(seeds)} processes"
+    fewest = min(hypothesis.runs, default=1)
+    each = [math.ceil(seeds * runs / fewest) for runs in hypothesis.runs]
+    if len(set(each)) == 1:
+        return f"{counted(seeds, 'seed')}{' a row' if len(each) > 1 else ''}"
+    return f"{listed([number(runs) for runs in each])} seeds"
+
+
+def _note(hypothesis: Hypothesis, level: float, tests: int) -> str:
+    """Say what the interval is of, and what it is adjusted for."""
+    if hypothesis.is_exact and (hypothesis.source != "trained" or not hypothesis.runs):
+        return " (exact, nothing is trained)" * (hypothesis.source == "trained")
+    n = counted_runs(hypothesis)
+    if hypothesis.estimate is None or hypothesis.is_exact:
+        return f" ({n})"
+    said = f"{percent(coverage(level, hypothesis.sides))} % interval"
+    if hypothesis.sides == 1:
+        said += f" for two one-sided tests at {percent(1 - level)} %"
+    if tests > 1 and level > 1 - ALPHA:
+        said += f", adjusted for {tests} tests"
+    return f" ({said}, {n})"
+
+
+def counted_runs(hypothesis: Hypothesis) -> str:
+    """Spell how many runs a hypothesis stands on."""
+    if hypothesis.source == "timed" and hypothesis.setting is not None:
+        processes = hypothesis.setting.processes
+        if processes == 1:
+            return f"{counted(hypothesis.setting.rounds, 'round')} of one process"
+        return f"{number(processes)} processes"
+    runs = hypothesis.runs
+    if len(set(runs)) == 1:
+        return f"{counted(runs[0], 'seed')}{' a row' if len(runs) > 1 else ''}"
+    return f"{listed([number(n) for n in runs])} seeds"
+
+
+def coverage(level: float, sides: int) -> float:
+    """Return how often the drawn interval covers: two one-sided tests at 5 % draw one of 90 %."""
+    return level if sides == 2 else 2 * level - 1
+
+
+def percent(share: float) -> str:
+    """Spell a share in per cent with one decimal, unless that is 0."""
+    return number(100 * share, 1).removesuffix(".0")
+
+
+def _failures(hypothesis: Hypothesis) -> str:
+    """Say that one row fails more often than the other, where that is no accident."""
+    if hypothesis.source != "trained" or len(hypothesis.rows) != 2:
+        return ""
+    failed = [len(row.having("failed", "diverged", "invalid")) for row in hypothesis.rows]
+    ended = [len(row.trials) - len(row.having("missing")) for row in hypothesis.rows]
+    if not any(failed):
+        return ""
+    p = failures.compare(failed[0], ended[0], failed[1], ended[1])
+    if p >= ALPHA:
+        return ""
+    said = [
+        f"{name} in {number(lost)} of {counted(of, 'trial')}"
+        for name, lost, of in zip(_names(hypothesis), failed, ended, strict=True)
+    ]
+    return f"failures differ: {listed(said)} (p {p:.2g}, Boschloo)"
+
+
+def failure_rates(rows: Sequence[RowEvidence]) -> str:
+    """Say the same of rows whose numbers cannot be judged."""
+    return _failures(Hypothesis((), tuple(rows), None, None, source="trained"))
+
+
+def _interval(hypothesis: Hypothesis, level: float) -> tuple[float, float]:
+    """Return the drawn bounds, on the scale of the decision; of no interval, all numbers."""
+    if hypothesis.estimate is None:
+        return -math.inf, math.inf
+    return hypothesis.estimate.bounds(level, hypothesis.sides)
+
+
+def _span(hypothesis: Hypothesis, level: float) -> str:
+    if hypothesis.estimate is None:
+        return ""
+    low, high = _interval(hypothesis, level)
+    if hypothesis.scale == "ratio":
+        return f"[{_times(math.exp(low))}, {_times(math.exp(high))}]"
+    return f"[{_number(hypothesis, low)}, {_number(hypothesis, high)}]"
+
+
+def _size(hypothesis: Hypothesis, level: float, ours: bool) -> str:
+    """Spell a difference with its interval as seen from one of its sides."""
+    low, high = _interval(hypothesis, level)
+    if hypothesis.scale == "ratio":
+        found = hypothesis.estimate
+        value = found.value if found else math.log(hypothesis.means[0] / hypothesis.means[1])
+        if not ours:
+            value, low, high = -value, -high, -low
+        text = f"{_times(math.exp(value))} times"
+        if hypothesis.is_exact or math.isinf(low):
+            return text
+        return f"{text} [{_times(math.exp(low))}, {_times(math.exp(high))}]"
+    value = hypothesis.means[0] - hypothesis.means[1]
+    if not ours:
+        value, low, high = -value, -high, -low
+    # Of a metric that is better where it is lower, too, a lead is a positive number.
+    if value < 0:
+        value, low, high = -value, -high, -low
+    text = with_unit(_number(hypothesis, value), difference_unit(hypothesis.unit))
+    if hypothesis.is_exact or math.isinf(low):
+        return text
+    if hypothesis.unit:
+        text = _number(hypothesis, value)
+        span = bounds(low, high, _places(hypothesis))
+        return with_unit(f"{text} {span}", difference_unit(hypothesis.unit))
+    return f"{text} [{_number(hypothesis, low)}, {_number(hypothesis, high)}]"
+
+
+def _margin(hypothesis: Hypothesis) -> str:
+    if hypothesis.scale == "ratio":
+        return _share(hypothesis.margin)
+    text = _number(hypothesis, hypothesis.margin)
+    return with_unit(text, difference_unit(hypothesis.unit))
+
+
+def _share(margin: float) -> str:
+    return f"{percent(margin)} %"
+
+
+def _claimed(hypothesis: Hypothesis) -> str:
+    """Spell the numbers that a claim wants: `7.2 to 8.8 times`, `at least 2 times`, `9`."""
+    assert hypothesis.wanted is not None  # asked of claims with numbers only
+    low, high = hypothesis.wanted
+    if hypothesis.scale == "ratio":
+        ends, unit = (_times(low), _times(high)), "times"
+    else:
+        ends = (_plain(low, hypothesis.unit), _plain(high, hypothesis.unit))
+        unit = "" if hypothesis.unit == "B" else hypothesis.unit
+    if low == high:
+        return with_unit(ends[0], unit)
+    if math.isinf(high):
+        return f"at least {with_unit(ends[0], unit)}"
+    if low <= 0 and hypothesis.scale == "ratio":
+        return f"at most {with_unit(ends[1], unit)}"
+    return f"{ends[0]} to {with_unit(ends[1], unit)}"
+
+
+def _value(hypothesis: Hypothesis, value: float) -> str:
+    """Spell a value of a row with its unit."""
+    if hypothesis.source == "arithmetic":
+        # Bytes bring their own, and a title may say it: MACs are not counted in MAC.
+        told = hypothesis.unit == "B" or hypothesis.unit in hypothesis.title
+        return with_unit(_plain(value, hypothesis.unit), "" if told else hypothesis.unit)
+    return with_unit(_number(hypothesis, value), hypothesis.unit)
+
+
+def _plain(value: float, unit: str) -> str:
+    """Spell a number whole: a claim of 1,000,000 is not to be read off "1.0 M"."""
+    if unit == "B":
+        return byte_count(value)
+    return number(value) if float(value).is_integer() else quantity(value)
+
+
+def _number(hypothesis: Hypothesis, value: float, plus: bool = False) -> str:
+    """Spell a number of what was trained, with as many decimals as its margin asks for."""
+    if hypothesis.source == "arithmetic":
+        text = _plain(value, hypothesis.unit)
+        return f"+{text}" if plus and value > 0 else text
+    places = _places(hypothesis)
+    return signed(value, places) if plus else number(value, places)
+
+
+def _places(hypothesis: Hypothesis) -> int:
+    if hypothesis.margin > 0:
+        return decimals(hypothesis.margin)
+    # Three digits of what is smallest beside it: the interval's half.
+    error = hypothesis.estimate.error if hypothesis.estimate else 0.0
+    return decimals(5 * error) if error > 0 else 2
+
+
+def _times(ratio: float) -> str:
+    """Spell a ratio: a per cent shows near 1."""
+    if math.isinf(ratio):
+        return "∞"
+    return number(ratio, 3 if abs(ratio - 1) < 0.1 else 2 if ratio < 9.995 else 1)
+
+
+def _names(hypothesis: Hypothesis) -> list[str]:
+    return [variant_name(row.asked.variant) for row in hypothesis.rows]
+
+
+def quoted(claim: Mapping[str, Any]) -> str:
+    """Return the words of a claim's source, in quotation marks."""
+    return f"“{one_line(str(claim.get('says', '')))}”"

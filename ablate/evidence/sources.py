@@ -1,0 +1,219 @@
+"""What the rows of a comparison have of a claim's metric, whatever the metric is of.
+
+A *fact* is of the full network and exact. What was *trained* has a value a seed, of trials or of
+readings of their weights. What was *timed* has a ratio over processes. Where a row has nothing that
+a verdict could stand on, that is said with a reason: *invalid* if something went wrong, *not
+tested* if it was not asked for or is not there yet.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ablate.evidence import citable, latency
+from ablate.evidence.collect import ComparisonEvidence, RowEvidence
+from ablate.evidence.decide import Estimate
+from ablate.evidence.spelling import counted, listed, one_line, row_name
+from ablate.evidence.welch import LEVEL
+from ablate.records import Measurement
+
+Kind = Literal["arithmetic", "trained", "timed"]
+
+# Of a trial's spec: what no two rows of a comparison may differ in, unless their variants say so.
+ALIKE = ("data", "precision", "device", "engine")
+
+
+@dataclass(frozen=True)
+class Lacks:
+    """Why there is nothing to judge."""
+
+    word: Literal["invalid", "not tested"]
+    why: str
+    pending: bool = False  # it was asked for and is still to come
+
+
+@dataclass(frozen=True)
+class Values:
+    """What one row has of a metric, and how it is called."""
+
+    values: tuple[float, ...]  # one of a fact; in the order of the seeds of what is trained
+    seeds: tuple[int, ...]  # () of a fact
+    title: str
+    unit: str
+    direction: Literal["higher", "lower", "none"]
+    exact: bool  # arithmetic, or nothing of the row is trained
+
+
+def kind_of(comparison: ComparisonEvidence, metric: str) -> Kind | Lacks:
+    """Return what a metric is of in a comparison."""
+    head, _, part = metric.partition(".")
+    if metric == latency.METRIC:
+        return "timed"
+    if part and head != "layers":
+        return Lacks("not tested", f"{metric}: parts of a network are not measured yet")
+    if any(head in row.full for row in comparison.rows):
+        return "arithmetic"
+    measured = {name for row in comparison.rows for name in _names(row)}
+    if metric == comparison.measure.name or metric in {*measured, *comparison.asked.readings}:
+        return "trained"
+    if metric in comparison.asked.passes:
+        return Lacks("not tested", f"{metric.replace('_', ' ')} is shown and not judged yet")
+    if lacking := [lack for row in comparison.rows for lack in row.lacking]:
+        return Lacks("invalid", one_line(lacking[0]))
+    if any(trial.outcome == "missing" for trial in comparison.trials().values()):
+        return Lacks("not tested", f"{metric.replace('_', ' ')} is not measured yet")
+    why = "it is no fact of these networks, and no trial measured it"
+    return Lacks("not tested", f"{metric.replace('_', ' ')}: {why}")
+
+
+def fact(row: RowEvidence, metric: str) -> Values | Lacks:
+    """Return a fact of a row's full network; of `layers.dilated` how many layers are dilated."""
+    head, _, part = metric.partition(".")
+    found, name = row.full.get(head), row_name(row.asked, row.is_baseline)
+    if found is None:
+        why = one_line("; ".join(row.lacking)) or f"{head.replace('_', ' ')} does not apply to it"
+        return Lacks("invalid", f"{name}: {why}")
+    value = found.detail.get(part) if part else found.value
+    if found.value is None:
+        why = one_line(str(found.detail.get("invalid", "no value")))
+        return Lacks("invalid", f"{found.title} of {name}: {why}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return Lacks("invalid", f"{name}: {metric} was not counted")
+    title = f"{part.replace('_', ' ')} layers" if part else found.title
+    return Values((float(value),), (), title, found.unit, found.direction, True)
+
+
+def trained(comparison: ComparisonEvidence, row: RowEvidence, metric: str) -> Values | Lacks:
+    """Return what the seeds of a row measured, in their order."""
+    name = row_name(row.asked, row.is_baseline)
+    if not row.trials:
+        return Lacks("not tested", f"{name} is not trained")
+    diverged, ended = len(row.having("diverged")), len(row.having("ok", "diverged"))
+    if ended and diverged / ended > citable.MOST_DIVERGED:
+        why = f"{diverged} of {counted(ended, 'trial')} of {name} diverged"
+        return Lacks("invalid", f"{why}, so the rest do not speak for it")
+    found = _by_seed(row, metric)
+    for seed, measured in found.items():
+        if measured.value is None or not math.isfinite(measured.value):
+            why = one_line(str(measured.detail.get("invalid", "it is no number")))
+            return Lacks("invalid", f"{measured.title} of {name}, seed {seed}: {why}")
+    if metric == comparison.measure.name and (broken := row.having("invalid")):
+        why = one_line(broken[0].reason or "no reason given")
+        return Lacks("invalid", f"{name}, seed {broken[0].seed}: {why}")
+    if not found:
+        done = sum(trial.outcome != "missing" for trial in row.trials)
+        if done == len(row.trials):
+            return Lacks("not tested", f"{name}: its trials did not measure it")
+        of = counted(len(row.trials), "trial")
+        return Lacks("not tested", f"{name}: no value yet, {done} of {of} done", pending=True)
+    values = tuple(float(it.value) for it in found.values() if it.value is not None)
+    first = next(iter(found.values()))
+    exact = row.is_fixed and len(set(values)) == 1
+    return Values(values, tuple(found), first.title, first.unit, first.direction, exact)
+
+
+def mixed(rows: Sequence[RowEvidence]) -> str:
+    """Say in what the trials of some rows differ that should not; "" where they are alike."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for trial in row.having("ok"):
+            for key in ALIKE:
+                if trial.record is not None and key in trial.record.spec:
+                    found.setdefault(key, set()).add(str(trial.record.spec[key]))
+    recipes = [row.asked.config.get("recipe", {}) for row in rows]
+    asked = {str(recipe.get("precision")) for recipe in recipes if isinstance(recipe, Mapping)}
+    if len(asked) > 1:  # precision is what these variants differ in
+        found.pop("precision", None)
+    differing = [
+        f"{key} ({listed(sorted(one_line(value)[:12] for value in values))})"
+        for key, values in found.items()
+        if len(values) > 1
+    ]
+    return f"the trials differ in {listed(differing)}" if differing else ""
+
+
+def times(
+    comparison: ComparisonEvidence,
+    rows: Sequence[RowEvidence],
+    at: Mapping[str, Any],
+    margin: float | None,
+) -> list[latency.Measured] | Lacks:
+    """Return the times of two networks at the settings that a claim names, with their ratio.
+
+    Args:
+        rows: ours and theirs; the ratio is ours / theirs, under the key `PAIR`.
+        at: what a setting must have; {}: any.
+        margin: the ratio - 1 that matters; None: the suite's.
+    """
+    passes = comparison.passes.get(latency.METRIC, ())
+    if latency.METRIC not in comparison.asked.passes:
+        return Lacks("not tested", "this study asks for no latency")
+    if not passes:
+        why = "; ".join(lack for lack in comparison.lacking if lack.startswith(latency.METRIC))
+        return Lacks("not tested", one_line(why) or "latency: not measured yet", pending=True)
+    networks = passes[0].spec.get("networks", [])
+    wanted = [row.asked.full_config.get("network") for row in rows]
+    if absent := [r for r, it in zip(rows, wanted, strict=True) if it not in networks]:
+        return Lacks("not tested", f"{row_name(absent[0].asked)} was not timed")
+    ours, theirs = (networks.index(network) for network in wanted)
+    if margin is None:
+        margin = comparison.asked.margins.get(latency.METRIC, latency.MARGIN)
+    found = latency.of_passes(passes, {PAIR: (ours, theirs)}, margin)
+    there = [one for one in found if all(one.setting.get(key) == at[key] for key in at)]
+    if not there:
+        # Times that none of these settings has: `at: {batch: 16}`.
+        asked = listed([f"{key} {_plain(value)}" for key, value in at.items()])
+        known = listed(
+            [
+                ", ".join(f"{key} {_plain(one.setting.get(key, 'unknown'))}" for key in at)
+                for one in found
+            ]
+        )
+        return Lacks(
+            "not tested",
+            f"not timed at {asked}, but at {known}" if known else "there are no times of it",
+        )
+    return there
+
+
+PAIR = ("pair",)
+
+
+def log_ratio(one: latency.Measured) -> Estimate | None:
+    """Return the logarithm of a ratio of times, None without any spread to build an interval from.
+
+    Over processes, as its interval is; of a single process over its rounds.
+    """
+    ratio = one.rows[PAIR].ratio
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return None
+    freedom = (one.processes if one.processes > 1 else one.rounds) - 1
+    _, unit = Estimate(0.0, 1.0, freedom).bounds(LEVEL)
+    error = math.log(ratio.high / ratio.low) / 2 / unit
+    return Estimate(math.log(ratio.value), error, freedom) if error > 0 else None
+
+
+def _by_seed(row: RowEvidence, metric: str) -> dict[int, Measurement]:
+    found = {
+        trial.seed: trial.record.metrics[metric]
+        for trial in row.having("ok", "invalid")
+        if trial.record is not None and metric in trial.record.metrics
+    }
+    return found or {
+        reading.seed: reading.record.metrics[metric]
+        for reading in row.readings
+        if reading.record is not None and metric in reading.record.metrics
+    }
+
+
+def _names(row: RowEvidence) -> Iterator[str]:
+    for trial in row.having("ok", "invalid"):
+        yield from trial.record.metrics if trial.record else ()
+    for reading in row.readings:
+        yield from reading.record.metrics if reading.record else ()
+
+
+def _plain(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return one_line(text).replace("_", " ")
