@@ -386,7 +386,7 @@ def _match(row: study.Row, asked: study.ComparisonAsked) -> str:
 
 def _name(row: study.Row, baseline: str) -> str:
     solved = ", ".join(
-        f"{key} {value:g} (full: {row.full_solved[key]:g}; off by {row.residual:+.1%})"
+        f"{key} {value:g} (full: {row.full_solved[key]:g}; off by {row.residual:+.2%})"
         for key, value in row.solved.items()
     )
     budget = f" at equal {', '.join(row.match)}" if row.solved else ""

@@ -9,7 +9,7 @@
     resolve.py     base, comparison, profile, command line and variant → one configuration
     seeds.py       how many seeds each variant gets
     load.py        all of these in order: a suite file in, configurations and problems out
-    match.py       widths re-solved until parameters or MACs agree with the baseline's
+    match.py       widths or epochs re-solved until a budget agrees with the baseline's
     preflight.py   builds every variant, refuses those that change nothing
     ask.py         comparisons and rows as a study writes them down
     planned.py     what a plan is: a study with the state of its trials, facts, readings and passes

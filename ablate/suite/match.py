@@ -9,7 +9,7 @@ candidate costs milliseconds. They go in steps (channels are whole numbers, and 
 groups ask for), need not rise with the knob, and not every value of it need give a network (groups
 must divide the channels). So values are scanned from small to large; wherever the budget passes
 the target, bisection finds the step at which it does, and the nearer side of it is the solution.
-Where that is not near enough, values all over the stretch are tried before it is said that none is.
+Where that is not near enough, values all over the range are tried before it is said that none is.
 """
 
 import copy
@@ -38,7 +38,9 @@ Budget = Literal["params", "macs"]
 KNOB = "network.width"  # scales all channels of a network
 WIDEST = 2.0**14
 _FINEST = 1e-3  # of a knob that need not be whole
-_TRIED = 64  # values of a stretch, where its ends are not near enough
+_PAST = 4  # times the target, where whole numbers are not tried further
+_IDLE = 64  # whole numbers that change nothing
+_PARTS = 32  # into which what lies between two scanned values is divided, where none will do
 
 
 class Unreachable(ValueError):
@@ -156,9 +158,13 @@ def solve_epochs(each: int, target: int, tolerance: float) -> Solution:
 
 
 def put(tree: Mapping[str, Any], loc: Loc, value: float) -> dict[str, Any]:
-    """Return a copy of a configuration, or of a part of it, with another number at a place."""
-    changed = copy.deepcopy(dict(tree))
-    dotted.put(changed, loc, value)
+    """Return a configuration, or a part of one, with another number at a place that there is."""
+    changed: dict[str, Any] = {**tree}
+    inner: Any = changed
+    for step in loc[:-1]:
+        inner[step] = copy.copy(inner[step])
+        inner = inner[step]
+    inner[loc[-1]] = value
     return changed
 
 
@@ -249,7 +255,7 @@ def _is_whole(network: Mapping[str, Any], loc: Loc, name: str, kind: Budget) -> 
         ) from None
     if isinstance(present, bool) or not isinstance(present, int | float | None):
         raise Unreachable(f"{name} is no number to match {kind} with")
-    return isinstance(present, int)
+    return isinstance(present, int) and name != "width"
 
 
 def _nearest(
@@ -284,6 +290,8 @@ def _nearest(
         return abs(known(value) - target)
 
     seen = list(_scanned(at, is_whole, target))
+    if reasons and not is_whole:  # perhaps only some whole numbers will do
+        seen = sorted({*seen, *_scanned(at, True, target)})
     if not any(value for value, _ in seen):
         raise Unreachable(f"{reasons[-1]} (with every {name} that was tried)")
     stretches = [
@@ -291,28 +299,29 @@ def _nearest(
         for (low, at_low), (high, at_high) in pairwise(seen)
         if (at_low < target) != (at_high < target)
     ]
-    if not stretches:
-        value, found = min(seen, key=lambda one: abs(one[1] - target))
-        than = "fewer" if found < target else "more"
-        raise Unreachable(
-            f"even at {name} {value:g} it has {found:,} {kind}, {than} than {target:,}; "
-            "leave this match out"
-        )
     steps = [_step(at, *stretch, is_whole, target) for stretch in stretches]
     ends = [value for step in steps for value in step if value > 0]
+    ends += [value for value, _ in seen if value > 0]
     best = min(ends, key=off)
-    if off(best) > tolerance * target:
+    if off(best) > tolerance * target and stretches:
         # Either nothing is nearer, or the budget goes up and down on the way.
-        tried = {value for low, high, _ in stretches for value in _between(low, high, is_whole)}
-        ends += [value for value in sorted(tried) if at(value) is not None]
+        pairs = pairwise(value for value, _ in seen)
+        tried = [value for pair in pairs for value in _between(*pair, is_whole)]
+        ends += [value for value in tried if at(value) is not None]
         best = min(ends, key=off)
     residual = known(best) / target - 1
     if abs(residual) <= tolerance:
         return Solution(_short(best, at, is_whole), residual)
     sides = [[e for e in ends if known(e) < target], [e for e in ends if known(e) > target]]
+    if not all(sides):
+        than = "fewer" if known(best) < target else "more"
+        raise Unreachable(
+            f"even at {name} {_short(best, at, is_whole):g} it has {known(best):,} {kind}, {than} "
+            f"than {target:,}; leave this match out"
+        )
     nearest = " and ".join(
         f"{known(value):,} ({name} {_short(value, at, is_whole):g})"
-        for value in (min(side, key=off) for side in sides if side)
+        for value in (min(side, key=off) for side in sides)
     )
     raise Unreachable(
         f"no {name} brings it within {tolerance:.1%} of {target:,} {kind}; "
@@ -326,18 +335,21 @@ def _scanned(
     """Yield values with their counts from small to large, until these rise past the target.
 
     Those that cannot be counted are left out. Whole numbers are tried one by one at first, since
-    few may be possible (powers of two, say); others double, after 0 with nothing to count.
+    few may be possible (divisors, say), and until they rise well past it or change nothing any
+    more. Others double, after 0 with nothing to count and 8, since few networks are narrower.
     """
-    before: int | None = None
+    before = None if is_whole else 0
+    idle = 0
     if not is_whole:
-        before = 0
         yield 0.0, 0
-    value: float = 1 if is_whole else 1.0
-    while value <= WIDEST:
+    value: float = 1 if is_whole else 8.0
+    while value <= WIDEST and idle < _IDLE:
         found = at(value)
+        idle = idle + 1 if found in (None, before) else 0
         if found is not None:
             yield value, found
-            if before is not None and before < found >= target:
+            rises = before is not None and before < found
+            if rises and found >= (_PAST * target if is_whole else target):
                 return
             before = found
         value = value + max(1, value // 32) if is_whole else 2 * value
@@ -372,9 +384,9 @@ def _step(
 
 
 def _between(low: float, high: float, is_whole: bool) -> list[float]:
-    """Return values all over a stretch, without its ends."""
-    inner = [low + (high - low) * part / _TRIED for part in range(1, _TRIED)]
-    return [whole for whole in {int(value) for value in inner} if whole > low] if is_whole else inner
+    """Return values all over a stretch, rising, without its ends."""
+    inner = [low + (high - low) * part / _PARTS for part in range(1, _PARTS)]
+    return sorted({int(value) for value in inner} - {low}) if is_whole else inner
 
 
 def _short(value: float, at: Callable[[float], int | None], is_whole: bool) -> float:

@@ -272,6 +272,7 @@ class _Built:
     full: nn.Module
     task: Task
     shape: Shape
+    opened: Opened
 
 
 def _build(
@@ -291,7 +292,8 @@ def _build(
             full, draft = trained, variant.full
             if draft.values != variant.trained.values:
                 full, _, _ = _network(draft.values, dataset)
-            built[variant.name] = _Built(variant, trained, full, task, shape)
+            opened = data[variant.name]
+            built[variant.name] = _Built(variant, trained, full, task, shape, opened)
         except _Unbuildable as error:
             if str(error) not in complaints:  # what is wrong with the base is said once
                 place = _culprit(loaded, draft, dataset)
@@ -300,9 +302,8 @@ def _build(
     if comparison.baseline not in built:
         return None
     baseline = built[comparison.baseline]
-    opened = data[comparison.baseline]
-    result = Checked(comparison, opened, baseline.shape, baseline.task.outputs)
-    result.rows.append(_row(baseline.variant, Match(kind="none"), None, result, opened))
+    result = Checked(comparison, baseline.opened, baseline.shape, baseline.task.outputs)
+    result.rows.append(_row(baseline, Match(kind="none"), None, result))
     for name, one in built.items():
         reference = reference_of(comparison, name)
         if one is baseline or (reference is not None and reference not in built):
@@ -321,7 +322,7 @@ def _build(
         matches = comparison.matches(loaded.applied.profile)
         if against is None:  # it is there to be compared with, as it is
             matches = [Match(kind="none")]
-        rows, problems = _rows(one, against, matches, baseline, result, data[name])
+        rows, problems = _rows(one, against, matches, baseline, result)
         result.rows += rows
         found += [Problem(place, problem) for problem in problems]
     return result
@@ -333,29 +334,30 @@ def _rows(
     matches: list[Match],
     baseline: _Built,
     checked: Checked,
-    opened: Opened,
 ) -> tuple[list[BuiltRow], list[str]]:
-    """Return a variant's rows, one for each match that gives another network, and what fails."""
+    """Return a variant's rows, one for each match that gives another training, and what fails."""
     rows: list[BuiltRow] = []
     problems: list[str] = []
-    signatures: list[list[list[str]]] = []
+    signatures: list[list[Any]] = []
     for kind in matches:
         try:
-            reference = None if against is None else against.variant
-            row = _row(one.variant, kind, reference, checked, opened)
+            row = _row(one, kind, against, checked)
         except match.Unreachable as error:
             name = f"{checked.comparison.id}/{one.variant.name}"
             problems.append(f"{name} at equal {kind.kind}: {error}")
             continue
         nets = [
-            own if config is draft.values else assemble(config, opened.dataset)[0]
+            own
+            if config["network"] == draft.values["network"]
+            else assemble(config, one.opened.dataset)[0]
             for config, draft, own in (
                 (row.config, one.variant.trained, one.trained),
                 (row.full_config, one.variant.full, one.full),
             )
         ]
         row = replace(row, structure=networks.difference((against or baseline).full, nets[1]))
-        signature = [networks.signature(net) for net in nets]
+        recipes = [config["recipe"] for config in (row.config, row.full_config)]
+        signature = [*(networks.signature(net) for net in nets), *recipes]
         if signature in signatures:
             index = signatures.index(signature)
             rows[index] = _merged(rows[index], row)
@@ -467,40 +469,30 @@ def reference_of(comparison: Comparison, variant: str) -> str | None:
     return comparison.against.get(variant, comparison.baseline)
 
 
-def _row(
-    variant: Variant,
-    kind: Match,
-    reference: Variant | None,
-    checked: Checked,
-    opened: Opened,
-) -> BuiltRow:
-    """Return a variant at a budget, its widths solved for as trained and for the full profile.
+def _row(one: _Built, kind: Match, reference: _Built | None, checked: Checked) -> BuiltRow:
+    """Return a variant at a budget, solved for as trained and for the full profile.
 
     Raises:
-        match.Unreachable: no width meets the reference's budget.
+        match.Unreachable: nothing meets the reference's budget.
     """
+    variant, opened = one.variant, one.opened
     own = [variant.trained.values, variant.full.values]
-    name = None if reference is None else reference.name
+    name = None if reference is None else reference.variant.name
     if kind.kind == "none" or reference is None:
         return BuiltRow(variant, ["none"], name, own[0], own[1], {}, {}, None, None, [], opened)
-    pairs = [
-        (config["network"], base["network"])
-        for config, base in zip(own, (reference.trained.values, reference.full.values), strict=True)
-    ]
-    solutions = []
-    for network, base in pairs if pairs[0] != pairs[1] else pairs[:1]:
-        shape, outputs = checked.shape, checked.outputs
-        target = match.budget(base, kind.kind, shape, outputs)
-        solutions.append(match.solve(network, kind.kind, target, kind.tolerance, shape, outputs))
-    trained, full = solutions[0], solutions[-1]
+    if kind.kind == "compute":
+        path, solutions = "recipe.epochs", _epochs(one, reference, kind.tolerance)
+    else:
+        path, solutions = kind.knob or match.KNOB, _knobs(one, reference, kind, checked)
+    trained, full = solutions
     return BuiltRow(
         variant,
         [kind.kind],
         name,
-        _with_width(own[0], trained.width),
-        _with_width(own[1], full.width),
-        {f"network.{match.KNOB}": trained.width},
-        {f"network.{match.KNOB}": full.width},
+        match.put(own[0], dotted.parse(path), trained.value),
+        match.put(own[1], dotted.parse(path), full.value),
+        {path: trained.value},
+        {path: full.value},
         trained.residual,
         full.residual,
         [],
@@ -508,16 +500,75 @@ def _row(
     )
 
 
+def _knobs(
+    one: _Built, reference: _Built, kind: Match, checked: Checked
+) -> tuple[match.Solution, match.Solution]:
+    """Return the values of a knob, as trained and full, at which the reference's budget is met.
+
+    Raises:
+        match.Unreachable: none does.
+    """
+    assert kind.kind in ("params", "macs")
+    found: dict[str, match.Solution] = {}
+    for draft, base in (
+        (one.variant.trained, reference.variant.trained),
+        (one.variant.full, reference.variant.full),
+    ):
+        network, other = draft.values["network"], base.values["network"]
+        key = repr((network, other))
+        if key not in found:
+            target = match.budget(other, kind.kind, checked.shape, checked.outputs)
+            found[key] = match.solve(
+                network,
+                kind.kind,
+                target,
+                kind.tolerance,
+                checked.shape,
+                checked.outputs,
+                kind.knob or match.KNOB,
+            )
+    trained, *others = found.values()
+    return trained, others[0] if others else trained
+
+
+def _epochs(
+    one: _Built, reference: _Built, tolerance: float
+) -> tuple[match.Solution, match.Solution]:
+    """Return the epochs, as trained and full, that cost as much training as the reference's.
+
+    Raises:
+        match.Unreachable: no whole number does.
+    """
+
+    def each(built: _Built, network: nn.Module, config: Mapping[str, Any]) -> int:
+        """Return the FLOPs of one epoch, in which the last batch is filled up."""
+        images, batch = len(built.opened.dataset.train), config["recipe"]["batch_size"]
+        used = min(images, config["data"]["train_images"] or images)
+        seen: int = -(-used // batch) * batch
+        return match.training_flops(network, built.shape) * seen
+
+    def solved(ours: nn.Module, theirs: nn.Module, own: Draft, base: Draft) -> match.Solution:
+        target = each(reference, theirs, base.values) * base.values["recipe"]["epochs"]
+        return match.solve_epochs(each(one, ours, own.values), target, tolerance)
+
+    variant, other = one.variant, reference.variant
+    trained = solved(one.trained, reference.trained, variant.trained, other.trained)
+    if variant.full.values == variant.trained.values and other.full.values == other.trained.values:
+        return trained, trained
+    return trained, solved(one.full, reference.full, variant.full, other.full)
+
+
 def _merged(one: BuiltRow, other: BuiltRow) -> BuiltRow:
-    """Return two rows of one network as one: the drop-in if it is among them, and its residual."""
+    """Return two rows of one training as one: the drop-in if it is among them."""
     kept, left = (other, one) if one.solved and not other.solved else (one, other)
     return replace(
         kept,
         matches=[*one.matches, *other.matches],
-        residual=left.residual if kept.residual is None else kept.residual,
-        full_residual=left.full_residual if kept.full_residual is None else kept.full_residual,
+        residual=_larger(kept.residual, left.residual),
+        full_residual=_larger(kept.full_residual, left.full_residual),
     )
 
 
-def _with_width(config: Mapping[str, Any], width: float) -> dict[str, Any]:
-    return {**config, "network": {**config["network"], match.KNOB: width}}
+def _larger(one: float | None, other: float | None) -> float | None:
+    """Return the residual that is further off; None, of a drop-in, is none."""
+    return max((it for it in (one, other) if it is not None), key=abs, default=None)

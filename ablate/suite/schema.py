@@ -145,6 +145,9 @@ def _tolerance(value: float) -> float:
 
 def _match(value: Any) -> Any:
     kinds = [] if not isinstance(value, dict) else [key for key in value if key != "knob"]
+    if len(kinds) > 1 and set(kinds) <= set(MATCHES):
+        several = ", ".join(f"{{{kind}: {value[kind]}}}" for kind in kinds)
+        raise ValueError(f"a match is of one kind; write [{several}] for rows of each")
     if len(kinds) == 1 and kinds != ["kind"]:  # the tolerance, under the kind's name
         others = {key: value[key] for key in value if key not in kinds}
         written = {"kind": kinds[0], "tolerance": value[kinds[0]], **others}
