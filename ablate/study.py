@@ -57,7 +57,7 @@ class Row(_Frozen):
     """One variant under one match: a line of the comparison's table."""
 
     variant: str
-    match: list[str]  # "none", "params", "macs"; several where they give the same network
+    match: list[str]  # "none", "params", "macs", "compute"; several if one network
     reference: str | None  # the variant it is compared with, as a drop-in; None: with no other
     changes: dict[str, Any]  # the variant's difference from the base, by dotted key
     solved: dict[str, float]  # what matching solved for, as trained, e.g. {"network.width": 37.2}

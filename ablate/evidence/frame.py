@@ -59,7 +59,7 @@ def load(runs: Path | str = "runs", suite: str | None = None) -> "pandas.DataFra
     Columns:
         study, suite, comparison: ids.
         variant: the row's variant.
-        match: what is equal with the reference: none, params, macs; several joined by "+".
+        match: what is equal with the reference: none, params, macs, compute; several joined by "+".
         network: "trained" or "full": the network that the number is about. They differ where a
             profile trains a narrower one; facts are given for both.
         data: name of the data set used.
