@@ -21,7 +21,7 @@ OPTIONS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)")
 	$(if $(DEVICE),--device "$(DEVICE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help suite plan config measure report list test lint types check benchmark clean
+.PHONY: help suite plan config measure report verdicts list test lint types check benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ measure: $(STAMP) ## say what a network costs: TARGET=torchvision:resnet18, FILE
 
 report: $(STAMP) ## write the pages of SUITE (default: of all) from the records there are
 	@$(RUN) -m ablate report $(SUITE)
+
+verdicts: $(STAMP) ## the verdict on every claim of SUITE, from the records there are; ARGS=--strict
+	@$(RUN) -m ablate verdicts "$(SUITE)" $(ARGS)
 
 list: $(STAMP) ## the suites and what they may name
 	@$(RUN) -m ablate list
