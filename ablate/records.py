@@ -9,7 +9,7 @@ like any other.
     runs/trials/<id>/arrays.npz    raw arrays, e.g. `test_correct` (n,) bool
     runs/trials/<id>/weights.pt    final weights; may be deleted to save room
     runs/facts/<id>/record.json
-    runs/passes/<id>/…             a record with raw arrays, e.g. `seconds_64` (rounds, columns)
+    runs/passes/<id>/…             a record with raw arrays, e.g. `seconds_0` (rounds, columns)
     runs/readings/<id>/…           what was measured later of a trial's weights, with raw arrays
 
 What failed has a `traceback.txt` beside its record. What is not finished may have a checkpoint,
