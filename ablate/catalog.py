@@ -93,9 +93,9 @@ def load(room: str, name: str) -> ModuleType:
         UnknownName: there is no such entry.
         PluginError: it is a plugin that cannot be imported.
     """
-    path = path_of(room, name)
-    if (room, name) not in _plugins:
+    if name in _own(room) and (room, name) not in _plugins:  # the usual case, many times a network
         return importlib.import_module(f"ablate.{room.replace('/', '.')}.{name}")
+    path = path_of(room, name)
     module_name = f"ablate_plugin.{room.replace('/', '.')}.{name}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)

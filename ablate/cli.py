@@ -64,6 +64,11 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--seeds", help="How many (5), which ones (0,3,7) or from-to (0-4)."),
         click.option(
+            "--control",
+            type=click.IntRange(min=0, max=10_000),
+            help="Further seeds of each baseline, held against itself: the noise floor (A/A).",
+        ),
+        click.option(
             "--device", help="cpu, cuda or mps.  [default: cuda where there is one, else cpu]"
         ),
     ]
@@ -88,6 +93,13 @@ _reports = click.option(
 )
 
 
+_strict = click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse, with exit code 2, seeds that are too few for the claims' verdicts.",
+)
+
+
 @cli.command()
 @_request_options
 @_runs
@@ -107,12 +119,14 @@ _reports = click.option(
     "[default: half of the machine's on a CPU, all that is asked for on a GPU]",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@_strict
 def run(
     suite: str,
     overrides: tuple[str, ...],
     profile: str | None,
     data: str | None,
     seeds: str | None,
+    control: int | None,
     device: str | None,
     runs: Path,
     reports: Path,
@@ -120,6 +134,7 @@ def run(
     executor: str | None,
     memory: float | None,
     dry_run: bool,
+    strict: bool,
 ) -> None:
     """Train and measure what is missing of SUITE and write its report.
 
@@ -129,29 +144,32 @@ def run(
     interrupt.listen()  # before the imports, which take a while
     from ablate import commands
 
-    request = commands.request(suite, profile, data, seeds, overrides)
-    sys.exit(commands.run(request, device, runs, reports, jobs, executor, dry_run, memory))
+    request = commands.request(suite, profile, data, seeds, overrides, control)
+    sys.exit(commands.run(request, device, runs, reports, jobs, executor, dry_run, memory, strict))
 
 
 @cli.command()
 @_request_options
 @_runs
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
+@_strict
 def plan(
     suite: str,
     overrides: tuple[str, ...],
     profile: str | None,
     data: str | None,
     seeds: str | None,
+    control: int | None,
     device: str | None,
     runs: Path,
     as_json: bool,
+    strict: bool,
 ) -> None:
     """Say what SUITE would run: comparisons, variants, seeds, costs and time. Trains nothing."""
     from ablate import commands
 
-    request = commands.request(suite, profile, data, seeds, overrides)
-    commands.plan(request, device, runs, as_json)
+    request = commands.request(suite, profile, data, seeds, overrides, control)
+    commands.plan(request, device, runs, as_json, strict)
 
 
 @cli.command()
@@ -164,6 +182,7 @@ def config(
     profile: str | None,
     data: str | None,
     seeds: str | None,
+    control: int | None,
     device: str | None,
     comparison: str | None,
     variant: str | None,
@@ -171,7 +190,7 @@ def config(
     """Print every value of SUITE's configurations with its origin."""
     from ablate import commands
 
-    request = commands.request(suite, profile, data, seeds, overrides)
+    request = commands.request(suite, profile, data, seeds, overrides, control)
     commands.config(request, device, comparison, variant)
 
 

@@ -21,10 +21,11 @@ from ablate.execute import Event
 from ablate.records import Record, sweep
 from ablate.suite import dotted, remembered
 from ablate.suite.load import Loaded, Variant, load
-from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan, by_row
+from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan, by_row, tuning_alone
 from ablate.suite.request import Request
 from ablate.suite.resolve import trace
 from ablate.suite.source import Problem, SuiteError
+from ablate.suite.tune import shown
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -35,9 +36,10 @@ def request(
     data: str | None,
     seeds: str | None,
     overrides: Sequence[str],
+    control: int | None = None,
 ) -> Request:
     """Return what was asked, empty options (as make passes them) taken as not said."""
-    return Request(suite, profile or None, data or None, seeds or None, tuple(overrides))
+    return Request(suite, profile or None, data or None, seeds or None, tuple(overrides), control)
 
 
 def run(
@@ -49,6 +51,7 @@ def run(
     executor: str | None,
     dry_run: bool,
     memory: float | None = None,
+    strict: bool = False,
 ) -> Exit:
     """Plan, train what is missing, report; return the exit code."""
     known = catalog.names("execute")
@@ -59,6 +62,7 @@ def run(
     if dry_run:
         plan, workers = _plan(asked, device, runs, jobs)
         _print_plan(plan, workers, jobs, talk)
+        _refuse(plan, strict)
         return Exit.OK
 
     def wait(holder: str) -> None:
@@ -74,7 +78,7 @@ def run(
     with lock.alone(runs, asked.suite, wait) as notice:
         if notice:
             talk.print(f"note: {notice}", markup=False)
-        return _run(asked, device, runs, reports, jobs, executor, memory)
+        return _run(asked, device, runs, reports, jobs, executor, memory, strict)
 
 
 def _run(
@@ -85,36 +89,49 @@ def _run(
     jobs: str,
     executor: str | None,
     memory: float | None,
+    strict: bool,
 ) -> Exit:
     """Do what `run` says, with `runs` for this process alone."""
     from ablate import run as running
 
     plan, workers = _plan(asked, device, runs, jobs, keep=True)
     _print_plan(plan, workers, jobs, talk)
-    if plan.study.device == "cuda" and plan.missing:
+    _refuse(plan, strict)
+    if plan.study.device == "cuda" and (plan.missing or plan.missing_tuning):
         notice = environment.others_on_gpu(environment.gpu_state())
         if notice:
             talk.print(f"note: {notice}", markup=False)
-    if plan.missing or plan.missing_readings or plan.missing_passes:
+    if plan.missing_tuning or plan.missing or plan.missing_readings or plan.missing_passes:
         _load_reporting()
     chosen = study.ask(runs, plan.study)
-    name = executor or ("processes" if workers > 1 else "inline")
-    try:
+
+    def go_through(plan: Plan) -> "running.Outcome":
         with display(plan, workers, talk) as shown:
 
             def show(planned: TrialPlan | ReadingPlan | PassPlan, event: Event) -> None:
                 shown.show(planned, event)
 
-            outcome = running.run(
+            return running.run(
                 plan,
                 runs,
-                name,
+                executor or ("processes" if workers > 1 else "inline"),
                 workers,
                 show,
                 lambda: _render(runs, reports, chosen),
                 _places(plan.study.device) if plan.missing else [],
                 _memory(memory, plan.study.device),
             )
+
+    try:
+        tried = None
+        if plan.missing_tuning:  # what is trained at the chosen settings is known after it
+            tried = go_through(tuning_alone(plan))
+            plan, workers = _plan(asked, device, runs, jobs, keep=True)
+            _print_plan(plan, workers, jobs, talk)
+            chosen = study.ask(runs, plan.study)
+        outcome = go_through(plan)
+        if tried is not None:
+            outcome.add_tuning(tried)
         page = _render(runs, reports, chosen)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):  # perhaps it is the terminal that went away
@@ -129,13 +146,22 @@ def _run(
     return Exit.FAILED if outcome.failed or outcome.diverged else Exit.OK
 
 
-def plan(asked: Request, device: str | None, runs: Path, as_json: bool) -> None:
+def plan(
+    asked: Request, device: str | None, runs: Path, as_json: bool, strict: bool = False
+) -> None:
     """Print the plan."""
     made, workers = _plan(asked, device, runs, "auto")
     if as_json:
         print(json.dumps(_plan_json(made, workers), indent=1))
     else:
         _print_plan(made, workers, "auto", Console(highlight=False, soft_wrap=True))
+    _refuse(made, strict)
+
+
+def _refuse(plan: Plan, strict: bool) -> None:
+    """Raise `SuiteError` where verdicts are wanted that the seeds of a plan are too few for."""
+    if strict and plan.too_few:
+        raise SuiteError("", "", [Problem("--strict", said) for said in plan.too_few])
 
 
 def config(asked: Request, device: str | None, comparison: str | None, variant: str | None) -> None:
@@ -157,6 +183,9 @@ def config(asked: Request, device: str | None, comparison: str | None, variant: 
             if comparison in (None, id) and variant in (None, item.name):
                 seeds = ", ".join(map(str, loaded.seeds(by_id[id], item.name)))
                 print(f"\n# {id}/{item.name}, seeds {seeds}")
+                tuned = by_id[id].tuned(loaded.applied.profile)
+                if tuned is not None:
+                    print(f"# chosen anew by tuning, so not as below: {', '.join(tuned.paths)}")
                 print(_aligned(_values(item, loaded)))
 
 
@@ -168,6 +197,7 @@ def report(suites: Sequence[str], runs: Path, reports: Path) -> None:
 
 def verdicts(suite: str, as_json: bool, strict: bool, runs: Path) -> Exit:
     """Print what the newest study of a suite says of its claims; return the exit code."""
+    from ablate.evidence import control, saving
     from ablate.evidence.collect import collect
     from ablate.evidence.verdicts import judge, report_lines
 
@@ -175,7 +205,12 @@ def verdicts(suite: str, as_json: bool, strict: bool, runs: Path) -> Exit:
     evidence = collect(runs, newest)
     found = judge(evidence)
     if as_json:
-        said = {"study": newest.id, "verdicts": [verdict.as_json() for verdict in found]}
+        said = {
+            "study": newest.id,
+            "verdicts": [verdict.as_json() for verdict in found],
+            "savings": [one for it in evidence.comparisons for one in saving.as_json(it)],
+            "controls": [one.as_json() for it in evidence.comparisons if (one := control.of(it))],
+        }
         print(json.dumps(said, indent=1))
     else:
         print("\n".join(report_lines(evidence, found)))
@@ -243,7 +278,8 @@ def _plan(
     made = planning.make(loaded, checked, runs, chosen, _workers(jobs, chosen, _MANY))
     if keep:
         remembered.keep(given, asked, device or None, loaded, checked, made, runs)
-    return made, _workers(jobs, chosen, len(made.missing) or len(made.missing_readings))
+    most = len(made.missing_tuning) or len(made.missing) or len(made.missing_readings)
+    return made, _workers(jobs, chosen, most)
 
 
 _MANY = 10**9  # trials: more than any machine has workers for
@@ -275,7 +311,7 @@ def _memory(gigabytes: float | None, device: str) -> int | None:
 
 def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
     asked = plan.study
-    seeds = f"seeds {', '.join(map(str, asked.seeds))}"
+    seeds = f"seeds {', '.join(map(str, asked.seeds))}" if asked.seeds else "measured, not trained"
     if asked.stop:
         seeds = f"up to {len(asked.seeds)} seeds, until ±{asked.stop['until']:g}"
     out.print(f"{asked.suite}: {asked.title}", markup=False)
@@ -283,7 +319,7 @@ def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
         f"profile {asked.profile} · {seeds} · {asked.device}, {asked.precision} · study {asked.id}",
         markup=False,
     )
-    if plan.missing:
+    if plan.missing_tuning or plan.missing:
         out.print(_how(plan, workers, jobs), markup=False)
     for line in plan.damaged:
         out.print(f"damaged: {line}", markup=False)
@@ -293,9 +329,18 @@ def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
         out.print(
             f"  {comparison.data.title}: {sizes['train']:,} training, {sizes['validation']:,} "
             f"validation, {sizes['test']:,} test images"
+            if sizes
+            else f"  images as in {comparison.data.title}; nothing is trained"
         )
         table = tabulate(list(_table(plan, comparison.id)), _HEADERS, colalign=_ALIGN)
         out.print("  " + table.replace("\n", "\n  "), markup=False)
+        if comparison.control:
+            out.print(f"  {_control(plan, comparison)}", markup=False)
+        for line in _tuning(comparison):
+            out.print(f"  {line}", markup=False)
+        for point in comparison.budgets:
+            if point.solved:
+                out.print(f"  {_at_budget(point)}", markup=False)
         for row in comparison.rows[1:]:
             said = [*row.structure, *_unequal(plan, comparison, row)]
             if said:
@@ -308,6 +353,17 @@ def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
     cached = len(plan.trials) - len(plan.missing)
     todo = f"{len(plan.missing)} trials to run, {cached} there already"
     alone = sum(found.seconds for found in plan.missing_passes)
+    if plan.tuning:
+        first = f"{len(plan.missing_tuning)} trials of tuning to run"
+        first += f", {len(plan.tuning) - len(plan.missing_tuning)} there already"
+        tuning = sum(trial.seconds for trial in plan.missing_tuning)
+        left += tuning + sum(row.count * row.seconds for row in plan.following)
+        if plan.missing_tuning:
+            first += f" (ETA {duration(tuning / workers)})"
+        if plan.following:
+            count = sum(row.count for row in plan.following)
+            first += f", then {count} trials at the settings that they choose"
+        todo = f"{first}; {todo}" if plan.trials else first
     if plan.missing_readings:
         readings = len(plan.missing_readings)
         left += sum(found.seconds for found in plan.missing_readings)
@@ -315,10 +371,26 @@ def _print_plan(plan: Plan, workers: int, jobs: str, out: Console) -> None:
     if plan.missing_passes:
         passes = len(plan.missing_passes)
         todo += f", then {passes} {'pass' if passes == 1 else 'passes'} of {_what(plan)}"
-    if plan.missing or plan.missing_readings or plan.missing_passes:
+    if left or alone:
         side = f", {workers} side by side" if workers > 1 and left else ""
         todo += f"; ETA {duration(left / workers + alone)} ({duration(left + alone)} of work{side})"
     out.print(todo, markup=False)
+
+
+def _tuning(comparison: study.ComparisonAsked) -> Iterator[str]:
+    """Say what is tuned in a comparison, and what was chosen so far."""
+    asked = comparison.tuning
+    if asked is None:
+        return
+    cells = "; ".join(shown(cell) for cell in asked.cells)
+    yield (
+        f"tuned by {asked.score.replace('_', ' ')}, each row alike, over {len(asked.cells)} cells "
+        f"with {len(asked.seeds)} {'seed' if len(asked.seeds) == 1 else 'seeds'} each: {cells}"
+    )
+    for row in comparison.rows:
+        if row.tuned is not None and row.tuned.chosen is not None:
+            budget = f" at equal {', '.join(row.match)}" if row.solved else ""
+            yield f"{row.variant}{budget}: chosen {shown(asked.cells[row.tuned.chosen])}"
 
 
 def _what(plan: Plan) -> str:
@@ -332,12 +404,13 @@ def _how(plan: Plan, workers: int, jobs: str) -> str:
     """Return what was chosen for the trials to come, and why. It takes torch, as they do."""
     from ablate.suite import plan as planning
 
-    device, recipe = plan.study.device, plan.missing[0].job["spec"]["config"]["recipe"]
-    chosen, why = planning.precision_of(plan.missing[0])
+    missing = plan.missing_tuning or plan.missing
+    device, recipe = plan.study.device, missing[0].job["spec"]["config"]["recipe"]
+    chosen, why = planning.precision_of(missing[0])
     many = f"{workers} trials side by side" if workers > 1 else "one trial at a time"
     if jobs != "auto":
         reason = "asked for"
-    elif workers == len(plan.missing):
+    elif workers == len(missing):
         reason = "no more are missing"
     else:
         reason = "one per core" if device == "cpu" else "one per GPU"
@@ -359,18 +432,24 @@ def _table(plan: Plan, comparison: str) -> Iterator[list[str]]:
             continue
         full, trained = plan.facts[row.full_facts], plan.facts[row.facts]
         small = ""
-        if row.facts != row.full_facts:
+        if row.facts != row.full_facts and asked.is_trained:
             small = f"{_fact(trained, 'params')} / {_fact(trained, 'macs')} MACs"
         yield [
             row.variant,
             _match(row, asked),
-            f"{done}/{total} done",
+            _done(row, done, total),
             _fact(full, "params"),
             _fact(full, "macs"),
             _fact(full, "receptive_field"),
             small,
-            duration(seconds[next(iter(row.trials.values()))]),
+            duration(seconds[next(iter(row.trials.values()))]) if row.trials else "",
         ]
+
+
+def _done(row: study.Row, done: int, total: int) -> str:
+    if row.tuned is not None and row.tuned.chosen is None:
+        return f"0/{len(row.seeds)}, to be tuned"
+    return f"{done}/{total} done" if total else "none"
 
 
 def _fact(record: Record, name: str) -> str:
@@ -379,16 +458,38 @@ def _fact(record: Record, name: str) -> str:
 
 
 def _match(row: study.Row, asked: study.ComparisonAsked) -> str:
+    if isinstance(row, study.AtBudget):
+        return f"{row.factor:g}x {row.match[0]}"
     if row.reference is None:
         return "baseline" if row is asked.rows[0] else "reference"
     return ", ".join(row.match)
 
 
-def _name(row: study.Row, baseline: str) -> str:
-    solved = ", ".join(
+def _control(plan: Plan, comparison: study.ComparisonAsked) -> str:
+    """Say with which further seeds the baseline is held against itself."""
+    done = {trial.id for trial in plan.trials if trial.done} & set(comparison.control.values())
+    seeds = list(comparison.control)
+    which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+    return (
+        f"control: {comparison.baseline} against itself, with {which}, "
+        f"{len(done)}/{len(seeds)} done"
+    )
+
+
+def _at_budget(point: study.AtBudget) -> str:
+    budget = f"{point.factor:g} times the {point.match[0]}"
+    return f"{point.variant} at {budget}, solved {_solved(point)}"
+
+
+def _solved(row: study.Row) -> str:
+    return ", ".join(
         f"{key} {value:g} (full: {row.full_solved[key]:g}; off by {row.residual:+.2%})"
         for key, value in row.solved.items()
     )
+
+
+def _name(row: study.Row, baseline: str) -> str:
+    solved = _solved(row)
     budget = f" at equal {', '.join(row.match)}" if row.solved else ""
     against = f" against {row.reference}" if row.reference not in (None, baseline) else ""
     return f"{row.variant}{against}{budget}" + (f", solved {solved}" if solved else "")
@@ -436,11 +537,22 @@ def _plan_json(plan: Plan, workers: int) -> dict[str, Any]:
             {"id": r.id, "trial": r.trial, "name": r.name, "done": r.done, "seconds": r.seconds}
             for r in plan.readings
         ],
+        "tuning": [
+            {"id": t.id, "seed": t.seed, "row": t.label, "done": t.done, "seconds": t.seconds}
+            for t in plan.tuning
+        ],
+        "following": [
+            {"row": row.label, "trials": row.count, "seconds": row.seconds}
+            for row in plan.following
+        ],
         "workers": workers,
-        "seconds": sum(trial.seconds for trial in plan.missing) / workers
+        "seconds": sum(row.count * row.seconds for row in plan.following) / workers
+        + sum(trial.seconds for trial in plan.missing_tuning) / workers
+        + sum(trial.seconds for trial in plan.missing) / workers
         + sum(found.seconds for found in plan.missing_readings) / workers
         + sum(found.seconds for found in plan.missing_passes),
         "notices": plan.notices,
+        "too_few": plan.too_few,
         "damaged": plan.damaged,
     }
 
@@ -490,6 +602,7 @@ def _render(runs: Path, reports: Path, chosen: study.Study) -> Path:
 
 def _close(plan: Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path) -> None:
     """Say what came out: the page's sentences, then what did not go well, then where to look."""
+    from ablate.evidence import tuned
     from ablate.evidence.answer import lines
     from ablate.evidence.collect import collect
     from ablate.evidence.verdicts import judge, short_lines
@@ -497,11 +610,13 @@ def _close(plan: Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path
     sys.stderr.flush()
     print()
     evidence = collect(runs, chosen)
-    for line in [*lines(evidence), *short_lines(judge(evidence))]:
+    for line in [*lines(evidence), *tuned.lines(evidence), *short_lines(judge(evidence))]:
         print(line)
     for reason in outcome.reasons:
         print(f"not ok: {reason}")
     counts = f"{outcome.ok} trained, {outcome.kept} there already"
+    if outcome.tried:
+        counts = f"{outcome.tried} tried for tuning, {counts}"
     if outcome.read:
         counts += f", {outcome.read} {'reading' if outcome.read == 1 else 'readings'} of weights"
     for number, word in ((outcome.failed, "failed"), (outcome.diverged, "diverged")):

@@ -40,6 +40,13 @@ class Outcome:
     kept: int = 0  # were there already
     unneeded: int = 0  # precision was reached before them
     reasons: list[str] = field(default_factory=list)  # of what did not end well, one line each
+    tried: int = 0  # trials of tuning, before the others
+
+    def add_tuning(self, tuning: "Outcome") -> None:
+        """Add how the tuning before it went. A cell that diverges is a result, and no failure."""
+        self.tried = tuning.ok + tuning.diverged
+        self.failed += tuning.failed
+        self.reasons = [*tuning.reasons, *self.reasons]
 
 
 def run(
@@ -197,7 +204,8 @@ def _batches(plan: Plan, runs: Path) -> Iterator[list[TrialPlan]]:
             yield missing
         return
     first = set(plan.study.seeds[:FEWEST_SEEDS])
-    rounds = [[t for t in missing if t.seed in first]]
+    # Those of no row are a control's, whose number is fixed.
+    rounds = [[t for t in missing if t.seed in first or t.seed not in plan.study.seeds]]
     rounds += [[t for t in missing if t.seed == seed] for seed in plan.study.seeds[FEWEST_SEEDS:]]
     for number, batch in enumerate(rounds):
         # Seeds of later rounds may be there from before; only those up to this round may count.

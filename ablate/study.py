@@ -53,6 +53,23 @@ class Measure(_Frozen):
     margin: float
 
 
+class Tuning(_Frozen):
+    """What is tuned in a comparison: the same cells for every row."""
+
+    cells: list[dict[str, Any]]  # settings that are tried out, by dotted key
+    drawn: bool  # at random, else the cells of a grid
+    seeds: list[int]  # of each cell
+    score: str  # of the last epoch, by which cells are judged: validation_accuracy
+
+
+class Tuned(_Frozen):
+    """How the settings of one row were chosen."""
+
+    trials: list[dict[int, str]]  # of each cell: seed -> trial id
+    chosen: int | None  # the cell that `Row.config` has; None while trials of cells are missing
+    seeds: list[int]  # with which the row is trained once its settings are chosen
+
+
 class Row(_Frozen):
     """One variant under one match: a line of the comparison's table."""
 
@@ -71,6 +88,30 @@ class Row(_Frozen):
     facts: str  # fact id of the network as trained
     full_facts: str  # fact id of the full network (the same where the two agree)
     readings: dict[int, str] = {}  # seed -> reading id; of the few seeds whose weights are read
+    tuned: Tuned | None = None  # None: its settings are those of the suite
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of its trials, also of those that wait for their settings to be chosen."""
+        return self.tuned.seeds if self.tuned and self.tuned.chosen is None else list(self.trials)
+
+
+class AtBudget(Row):
+    """A variant at a multiple of the baseline's budget: a point of a curve, and no row."""
+
+    factor: float  # budget / the baseline's, as asked; `match` names the budget
+
+
+class Point(_Frozen):
+    """What a claim asks of networks that no row has: with other settings, or of two together.
+
+    The network is the full one of a variant, as a drop-in. Two variants are of a claim on what
+    their networks compute.
+    """
+
+    variants: list[str]
+    settings: dict[str, Any]  # dotted path -> value, over the variants' own
+    facts: str  # fact id
 
 
 class ComparisonAsked(_Frozen):
@@ -88,6 +129,17 @@ class ComparisonAsked(_Frozen):
     passes: dict[str, list[str]] = {}
     margins: dict[str, float] = {}  # of metrics of passes: the smallest ratio - 1 that matters
     readings: list[str] = []  # metrics of the weights before and after training
+    tuning: Tuning | None = None  # None: no settings are chosen
+    points: list[Point] = []  # facts of further networks, which claims ask for
+    budgets: list[AtBudget] = []  # every variant at other widths, the baseline first
+    paired: bool = False  # differences are taken seed by seed, as the suite declared
+    # seed -> trial id, of the baseline with further seeds: it is held against itself. In no row.
+    control: dict[int, str] = {}
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether any row is trained; else they are measured alone."""
+        return any(row.seeds for row in self.rows)
 
 
 class Study(_Frozen):

@@ -79,8 +79,8 @@ class Around(nn.Module):
         return self.conv(x) if self.join is None else self.join(x, self.conv(x))
 
 
-def build(role: str, component: dict[str, Any]) -> nn.Module:
-    """A block of any role for 6 channels."""
+def build(role: str, component: dict[str, Any], size: tuple[int, int] = (8, 8)) -> nn.Module:
+    """A block of any role for 6 channels; a head is one for features of a size."""
     if role == "merge":
         return Around(component)
     context = {
@@ -89,7 +89,7 @@ def build(role: str, component: dict[str, Any]) -> nn.Module:
         "up": (6, 10),
         "norm": (6,),
         "act": (),
-        "head": (6, 10),
+        "head": (6, 10, size),
     }
     return catalog.build(f"blocks/{role}", component, "kind", *context[role])
 
@@ -307,7 +307,7 @@ def test_norms_and_acts_keep_the_shape_and_their_input(
 @pytest.mark.parametrize("size", [*SIZES, (1, 1)])
 @pytest.mark.parametrize("component", samples("head"))
 def test_a_head_gives_the_tasks_outputs(component: dict[str, Any], size: tuple[int, int]) -> None:
-    assert build("head", component)(images(size)).shape == (2, 10)
+    assert build("head", component, size)(images(size)).shape == (2, 10)
 
 
 @samples_of(*ROLES)
@@ -405,8 +405,8 @@ def weights_used(block: nn.Module) -> int:
 def test_the_macs_of_every_block_are_those_of_the_textbook(
     role: str, component: dict[str, Any]
 ) -> None:
-    measured = macs.measure(build(role, component), (6, 9, 6))
-    assert measured.value == weights_used(build(role, component))
+    measured = macs.measure(build(role, component, (9, 6)), (6, 9, 6))
+    assert measured.value == weights_used(build(role, component, (9, 6)))
     layers = build(role, component).modules()
     assert (measured.value > 0) == any(isinstance(m, _ConvNd | nn.Linear) for m in layers)
 

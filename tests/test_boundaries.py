@@ -28,6 +28,7 @@ LANGUAGE = {
         "seeds",
         "source",
         "structure",
+        "tune",
     )
 }
 
@@ -60,14 +61,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "readings": {"catalog", "environment", "networks", "records", "train"},
     # what is asked
     **{module: {"catalog", "components", *LANGUAGE} for module in LANGUAGE},
-    "suite.planned": {"records", "study"},
+    "suite.planned": {"records", "study", "suite.tune"},
     "suite.remembered": {
         *("catalog", "environment", "records", "study", "data"),
-        *("suite.load", "suite.planned", "suite.request"),
+        *("suite.load", "suite.planned", "suite.request", "evidence.tuning"),
     },
     "suite": {
         *("catalog", "components", "records", "study", "environment", *LANGUAGE),
-        *("networks", "data", "tasks", "metrics", "train", "passes", "readings", "evidence.welch"),
+        *("networks", "data", "tasks", "metrics", "train", "passes", "readings"),
+        *("evidence.decide", "evidence.power", "evidence.tuning", "evidence.welch"),
     },
     # who does it
     "execute": set(),
@@ -96,7 +98,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 TORCH = {
     *("blocks", "networks", "tasks", "metrics", "train", "passes", "readings"),
     "environment",
-    *("measure", "suite.match", "suite.preflight", "suite.plan"),
+    *("measure", "suite.match", "suite.pairing", "suite.preflight", "suite.plan", "suite.sweeps"),
 }
 TORCH_PACKAGES = {"torch", "torchvision", "timm", "fvcore"}
 

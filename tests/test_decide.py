@@ -500,7 +500,8 @@ def test_stopping_by_precision_covers(until: float) -> None:
     theirs = rng.normal(0.0, 0.6, (3000, 40)).tolist()
     covered, used = 0, []
     for mine, other in zip(ours, theirs, strict=True):
-        runs = next((n for n in range(5, 40) if stop._narrow(mine[:n], other[:n], 40, until)), 40)
+        sides = [(dict(enumerate(mine[:n])), dict(enumerate(other[:n]))) for n in range(5, 40)]
+        runs = next((len(a) for a, b in sides if stop._narrow(a, b, 40, until, False)), 40)
         estimate = decide.difference(mine[:runs], other[:runs])
         assert estimate is not None
         low, high = estimate.bounds()

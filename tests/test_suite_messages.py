@@ -1014,7 +1014,7 @@ CASES = {
     "negative seed (count)": Case(
         changed(("seeds: 2", "seeds: -3")),
         """
-        tiny.yaml:9:8: seeds should be greater than 0, not -3
+        tiny.yaml:9:8: seeds should be at least 0, not -3
           9 | seeds: -3
             |        ^
         """,
@@ -1741,7 +1741,7 @@ CASES = {
     "malformed seeds (negative)": Case(
         SUITE,
         """
-        --seeds: seeds should be greater than 0, not -3
+        --seeds: seeds should be at least 0, not -3
         """,
         request={"seeds": "-3"},
     ),
@@ -2061,10 +2061,10 @@ def test_a_mark_of_the_byte_order_moves_no_column() -> None:
 @pytest.mark.usefixtures("here")
 def test_lines_may_end_as_on_windows() -> None:
     with pytest.raises(SuiteError) as caught:
-        checked(changed(("seeds: 2", "seeds: 0")).replace("\n", "\r\n"))
+        checked(changed(("seeds: 2", "seeds: -2")).replace("\n", "\r\n"))
     assert str(caught.value) == verbatim("""
-        tiny.yaml:9:8: seeds should be greater than 0, not 0
-          9 | seeds: 0
+        tiny.yaml:9:8: seeds should be at least 0, not -2
+          9 | seeds: -2
             |        ^
         """)
 

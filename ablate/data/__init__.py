@@ -8,6 +8,10 @@ Contract of a data set file:
         Raises `Unavailable` where the images cannot be had here (no network, a library missing):
         a suite's fallback then takes their place. Raises `DataError` where they are there and
         unusable (a damaged file, a wrong layout): no fallback hides that.
+    outline() -> Dataset
+        if there is one: the title, classes and one black image a split, of the shape that all have,
+        without loading anything, and "" as digest. It stands in where networks are measured and
+        none is trained. Only where no option changes that shape.
 
 A file builds its `Dataset` with `assemble`, which holds it to what is promised below, and keeps it
 in `_prepared.prepared`, so that decoding happens once and workers share the pages of the arrays.
@@ -245,6 +249,16 @@ def open_data(
     except Unavailable as error:
         both = f"{first.reason}; nor can the fallback {fallback!r} be had: {error.reason}"
         raise Unavailable(both, first.instead or error.instead) from error
+
+
+def outline(component: Mapping[str, Any]) -> Dataset | None:
+    """Return what is known of a data set without loading it; None where its file does not say.
+
+    Args:
+        component: as of `open_data`.
+    """
+    made = getattr(catalog.load("data", component["name"]), "outline", None)
+    return None if made is None else made()
 
 
 def _problem(split: Split, train: Split, classes: Sequence[str]) -> str | None:

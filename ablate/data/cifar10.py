@@ -23,6 +23,11 @@ import numpy as np
 from ablate.data import Dataset, Split, Unavailable, assemble, cache_dir
 from ablate.data._prepared import prepared
 
+TITLE = "CIFAR-10"
+CLASSES = [
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+]
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 PATIENCE = 15.0  # seconds without an answer after which the network counts as missing
 
@@ -34,6 +39,12 @@ def load() -> Dataset:
         Unavailable: the download failed; the message says where to put the archive by hand.
     """
     return prepared("cifar10", None, _read)
+
+
+def outline() -> Dataset:
+    """Return the shape of CIFAR-10: its classes, and one black image a split."""
+    black = Split(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int64))
+    return Dataset(TITLE, CLASSES, black, None, black, digest="", notes=[], lossy=False)
 
 
 def _read() -> Dataset:
@@ -60,7 +71,7 @@ def _read() -> Dataset:
     train, test = (
         Split(np.ascontiguousarray(part.data), np.asarray(part.targets, np.int64)) for part in parts
     )
-    return assemble(title="CIFAR-10", classes=parts[0].classes, train=train, test=test)
+    return assemble(title=TITLE, classes=parts[0].classes, train=train, test=test)
 
 
 def _knock() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.evidence import citable, welch
+from ablate.evidence import citable, control, saving, welch
 from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import SAME, UNKNOWN
@@ -77,7 +77,8 @@ def scope(study: Study, comparison: ComparisonEvidence) -> str:
         f"{study.device} in {study.precision}",
         f"{between(seeds, 'seed')} a row",
     ]
-    return "; ".join(parts) + ". Intervals: 95 %, Welch, over seeds."
+    how = "of the differences, paired by seed" if comparison.asked.paired else "Welch, over seeds"
+    return "; ".join(parts) + f". Intervals: 95 %, {how}."
 
 
 def network(config: dict[str, Any]) -> str:
@@ -128,7 +129,9 @@ def _findings(comparison: ComparisonEvidence) -> tuple[str, ...]:
     everything = [contrast for rows in by_variant.values() for contrast in rows]
     if open_question := _what_would_settle(comparison, everything):
         found.append(open_question)
-    return tuple(found)
+    if itself := control.sentence(comparison):
+        found.append(itself)
+    return (*found, *saving.findings(comparison))
 
 
 def _alone(comparison: ComparisonEvidence) -> Iterable[str]:
@@ -154,13 +157,18 @@ def _part(comparison: ComparisonEvidence, contrast: Contrast) -> str:
     difference, interval = contrast.difference, contrast.interval
     margin, places = comparison.measure.margin, decimals(comparison.measure.margin)
     unit = difference_unit(comparison.measure.unit)
+    if contrast.refused:
+        return f"not compared {where}: {contrast.refused}"
     if difference is None:
         return f"not known yet {where}, {_progress(contrast.row, reference)}"
     change = f"changes by {with_unit(signed(difference, places), unit)}"
     if contrast.is_exact:
         return f"{change} {where}: exact, nothing of either is trained"
+    if contrast.left_out:
+        where += f", without {counted(contrast.left_out, 'seed')} that only one of the two has"
     if interval is None:
         seeds = min(len(contrast.row.values), len(reference.values))
+        seeds = seeds if contrast.pairs is None else contrast.pairs
         why = "from one seed" if seeds < 2 else "the seeds do not vary"
         return f"{change} {where}: cannot tell, {why}"
     span = bounds(interval.low, interval.high, places)

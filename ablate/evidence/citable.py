@@ -19,8 +19,14 @@ MOST_NAMED = 6  # rows in one sentence; of more, only the number is given
 
 
 def reasons(study: Study, comparison: ComparisonEvidence) -> list[str]:
-    """Return why a comparison's trained numbers may not be cited, as sentences; [] if they may."""
-    return [*_data(comparison), *_trials(study, comparison), *_code(study)]
+    """Return why a comparison's trained numbers may not be cited, as sentences; [] if they may.
+
+    [] too where nothing is trained, so that there are none.
+    """
+    if not comparison.asked.is_trained:
+        return []
+    changed = [comparison.margin_changed] if comparison.margin_changed else []
+    return [*_data(comparison), *_trials(study, comparison), *changed, *_code(study)]
 
 
 def missing(study: Study, comparison: ComparisonEvidence) -> int:
@@ -28,6 +34,8 @@ def missing(study: Study, comparison: ComparisonEvidence) -> int:
 
     Where seeds are added until the intervals are narrow, none are missing once they are.
     """
+    if waiting := sum(len(row.asked.seeds) - len(row.trials) for row in comparison.rows):
+        return waiting  # for tuning to choose their settings
     if settled_comparison(study, comparison):
         return 0
     return sum(trial.outcome == "missing" for trial in comparison.trials().values())
@@ -43,6 +51,11 @@ def of_times(study: Study, found: Sequence[latency.Measured]) -> list[str]:
     return [*reasons, *_code(study)]
 
 
+def of_peaks(study: Study) -> list[str]:
+    """Return why the peaks of memory of a study may not be cited, as sentences; [] if they may."""
+    return _code(study)
+
+
 def _data(comparison: ComparisonEvidence) -> list[str]:
     data = comparison.data
     if data.fallback_reason is None:
@@ -54,7 +67,7 @@ def _data(comparison: ComparisonEvidence) -> list[str]:
 def _trials(study: Study, comparison: ComparisonEvidence) -> list[str]:
     found: list[str] = []
     if absent := missing(study, comparison):
-        total = len(comparison.trials())
+        total = max(absent, len(comparison.trials()))
         found.append(f"{absent} of {counted(total, 'trial')} {_are(absent)} missing.")
     lost = [t for t in comparison.trials().values() if t.outcome in ("failed", "invalid")]
     if lost:

@@ -7,14 +7,17 @@ the reason. A damaged record counts as missing and is named.
 import math
 import os
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from ablate import records
+from ablate.evidence import changed
+from ablate.evidence.tuning import Cell, cells
 from ablate.records import Measurement, Record
-from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
+from ablate.study import ComparisonAsked, DataUsed, Measure, Point, Row, Study
 
 # "invalid": the trial ended well but holds no value of the comparison's metric.
 Outcome = Literal["ok", "failed", "diverged", "invalid", "missing"]
@@ -59,6 +62,7 @@ class RowEvidence:
     is_baseline: bool
     lacking: tuple[str, ...]  # facts that are not there, each with the reason
     readings: tuple[Reading, ...] = ()  # of the few seeds whose weights are read
+    tuning: tuple[Cell, ...] = ()  # what was tried out before its settings were chosen
 
     @cached_property
     def values(self) -> dict[int, float]:
@@ -87,6 +91,15 @@ class RowEvidence:
 
 
 @dataclass(frozen=True)
+class PointEvidence:
+    """Facts of a network that no row has, or of two together, for a claim."""
+
+    asked: Point
+    facts: dict[str, Measurement]
+    lacking: str  # why there are none; "" where there are
+
+
+@dataclass(frozen=True)
 class ComparisonEvidence:
     """One comparison and what is known of each of its rows, the baseline first.
 
@@ -97,6 +110,12 @@ class ComparisonEvidence:
     rows: tuple[RowEvidence, ...]
     passes: dict[str, tuple[Record, ...]]  # by metric; one that did not end well is not there
     lacking: tuple[str, ...]  # passes that are not there, each with the reason
+    # Variants at other widths, each an `AtBudget`: points of curves, and no rows.
+    budgets: tuple[RowEvidence, ...] = ()
+    control: tuple[Trial, ...] = ()  # the baseline with further seeds, by seed; in no row
+    margin_changed: str = ""  # what its margin was before its trials, where it was another
+    points: tuple[PointEvidence, ...] = ()  # of claims on other networks than the rows'
+    changed: Mapping[str, str] = field(default_factory=dict)  # the same of claims, see changed.py
 
     @property
     def baseline(self) -> RowEvidence:
@@ -134,7 +153,9 @@ class Evidence:
 
     def trials(self) -> dict[str, Trial]:
         """Return the trials of all comparisons by id; comparisons may share some."""
-        return {id: t for comparison in self.comparisons for id, t in comparison.trials().items()}
+        found = {id: t for comparison in self.comparisons for id, t in comparison.trials().items()}
+        points = [point for comparison in self.comparisons for point in comparison.budgets]
+        return found | {trial.id: trial for point in points for trial in point.trials}
 
 
 def reference_at(comparison: ComparisonAsked, row: Row) -> int | None:
@@ -154,6 +175,7 @@ def _is_reference(row: Row, other: Row) -> bool:
 def collect(runs: Path, study: Study) -> Evidence:
     """Read what the records say on a study. Missing and damaged ones are no error."""
     damaged: dict[str, str] = {}
+    before = changed.earlier(runs, study)
     seen: dict[tuple[str, str], Record | None] = {}
 
     def read(kind: records.Kind, id: str) -> Record | None:
@@ -191,8 +213,20 @@ def collect(runs: Path, study: Study) -> Evidence:
             full = facts(asked.full_facts, "full network", lacking)
         return RowEvidence(asked, trials, trained, full, is_baseline, tuple(lacking), readings)
 
+    def tried(asked: Row) -> dict[str, Record | None]:
+        of_cells = asked.tuned.trials if asked.tuned else []
+        return {id: read("trial", id) for ids in of_cells for id in ids.values()}
+
+    def point(asked: Point) -> PointEvidence:
+        lacking: list[str] = []
+        found = facts(asked.facts, "network", lacking)
+        return PointEvidence(asked, found, "; ".join(lacking))
+
     def comparison(asked: ComparisonAsked) -> ComparisonEvidence:
-        rows = tuple(row(r, asked.measure, r is asked.rows[0]) for r in _grouped(asked))
+        rows = tuple(
+            replace(row(r, asked.measure, r is asked.rows[0]), tuning=cells(asked, r, tried(r)))
+            for r in _grouped(asked)
+        )
         passes: dict[str, tuple[Record, ...]] = {}
         lacking: list[str] = []
         for metric, ids in sorted(asked.passes.items()):
@@ -207,7 +241,21 @@ def collect(runs: Path, study: Study) -> Evidence:
                 f"{metric}: {reason}" + (f" ({count} of {len(ids)})" if len(ids) > 1 else "")
                 for reason, count in reasons.items()
             )
-        return ComparisonEvidence(asked, rows, passes, tuple(lacking))
+        begun = {t.id: t.record for row in rows for t in row.trials if t.record is not None}
+        return ComparisonEvidence(
+            asked,
+            rows,
+            passes,
+            tuple(lacking),
+            control=tuple(
+                _trial(seed, id, read("trial", id), asked.measure, damaged.get(id))
+                for seed, id in sorted(asked.control.items())
+            ),
+            margin_changed=changed.of_margin(study, before, asked, begun),
+            changed=changed.of_claims(study, before, asked, begun),
+            points=tuple(map(point, asked.points)),
+            budgets=tuple(row(point, asked.measure, False) for point in asked.budgets),
+        )
 
     comparisons = tuple(comparison(asked) for asked in study.comparisons)
     return Evidence(study, comparisons, tuple(damaged[id] for id in sorted(damaged)))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from ablate.evidence import sampling, welch
+from ablate.evidence import paired, sampling, sources, welch
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.effects import UNKNOWN, Effect, effect, effect_of
 
@@ -36,6 +36,10 @@ class Contrast:
     test_error: TestError | None
     detectable: float | None  # smallest true difference that these runs would see in 8 of 10 cases
     seeds_to_detect: int | None  # runs a row that would so see a difference of the margin's size
+    # Seeds that both have where the comparison is paired: what the difference is over; else None.
+    pairs: int | None = None
+    left_out: int = 0  # seeds that only one of the two has, where it is paired
+    refused: str = ""  # why the two are not compared: their trials differ in what they must not
 
     @property
     def is_exact(self) -> bool:
@@ -56,6 +60,11 @@ def _contrast(comparison: ComparisonEvidence, row: RowEvidence) -> Contrast:
     reference = comparison.reference_of(row)
     if reference is None or not (row.trials and reference.trials):
         return Contrast(row, reference, mean, deviation, None, None, None, None, None, None)
+    if refused := sources.mixed((row, reference)):
+        none = (None, None, UNKNOWN, None, None, None)
+        return Contrast(row, reference, mean, deviation, *none, refused=refused)
+    if paired.holds(comparison, (row, reference)):
+        return _paired(comparison, row, reference, mean, deviation)
     theirs = list(reference.values.values())
     difference = mean - welch.mean(theirs) if mean is not None and theirs else None
     interval = welch.interval(_runs(row), _runs(reference))
@@ -79,6 +88,39 @@ def _contrast(comparison: ComparisonEvidence, row: RowEvidence) -> Contrast:
         test_error=_test_error(comparison, row, reference, interval),
         detectable=detectable,
         seeds_to_detect=needed,
+    )
+
+
+def _paired(
+    comparison: ComparisonEvidence,
+    row: RowEvidence,
+    reference: RowEvidence,
+    mean: float | None,
+    deviation: float | None,
+) -> Contrast:
+    """Return the same over the differences of the seeds that both rows have."""
+    margin = comparison.measure.margin
+    gaps = paired.gaps(row.values, reference.values)
+    interval = paired.interval(row.values, reference.values)
+    detectable = needed = None
+    if interval is not None:
+        # One sample of differences: as against a side that does not vary at all.
+        spread, pairs = welch.deviation(gaps) or 0.0, len(gaps)
+        detectable = welch.detectable(spread, pairs, 0.0, pairs, estimated=True)
+        needed = welch.seeds_to_detect(margin, spread, 0.0)
+    return Contrast(
+        row=row,
+        reference=reference,
+        mean=mean,
+        deviation=deviation,
+        difference=welch.mean(gaps) if gaps else None,
+        interval=interval,
+        effect=effect(interval, margin),
+        test_error=_test_error(comparison, row, reference, interval),
+        detectable=detectable,
+        seeds_to_detect=needed,
+        pairs=len(gaps),
+        left_out=paired.left_out(row.values, reference.values),
     )
 
 

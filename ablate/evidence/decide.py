@@ -51,8 +51,11 @@ class Estimate:
         """Return the bounds that hold at a level; with `sides` 1 each for itself (see `Sides`)."""
         if self.error == 0:
             return self.value, self.value
-        reach = _quantile(self.freedom, (1 - level) / sides) * self.error
-        return self.value - reach, self.value + reach
+        return self.within(_quantile(self.freedom, (1 - level) / sides))
+
+    def within(self, reach: float) -> tuple[float, float]:
+        """Return the bounds that lie so many standard errors away."""
+        return self.value - reach * self.error, self.value + reach * self.error
 
 
 def difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate | None:
@@ -101,6 +104,30 @@ def log_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate | None
         return None
     value = math.log(mine) - math.log(other)
     return _estimate(value, spread_ours / mine, len(ours), spread_theirs / other, len(theirs))
+
+
+def paired_log_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate | None:
+    """Return log(mean(ours) / mean(theirs)) as `log_ratio` does, of runs that are paired.
+
+    The error is of what each pair is off, each side as a share of its mean.
+
+    None with fewer than two pairs, where all pairs are off by the same, and where a mean is not
+    above zero.
+
+    Raises:
+        ValueError: the sides are not of one length.
+    """
+    pairs = list(zip(ours, theirs, strict=True))
+    if not pairs:
+        return None
+    mine, other = welch.mean(ours), welch.mean(theirs)
+    if not (mine > 0 and other > 0):
+        return None
+    spread = welch.deviation([one / mine - against / other for one, against in pairs])
+    if not spread:
+        return None
+    value = math.log(mine) - math.log(other)
+    return Estimate(value, spread / math.sqrt(len(pairs)), len(pairs) - 1)
 
 
 def order(low: float, high: float, margin: float) -> Decision:
@@ -258,9 +285,7 @@ def decided_at(
     """
 
     def undecided(reach: float) -> bool:
-        spread = reach * estimate.error
-        found = decide(estimate.value - spread, estimate.value + spread)
-        return found.word == "inconclusive"
+        return decide(*estimate.within(reach)).word == "inconclusive"
 
     if undecided(0.0):
         return 1.0

@@ -18,6 +18,7 @@ from ablate.evidence.collect import (
     collect,
 )
 from ablate.records import Measurement
+from ablate.study import AtBudget
 
 if TYPE_CHECKING:
     import pandas
@@ -60,8 +61,10 @@ def load(runs: Path | str = "runs", suite: str | None = None) -> "pandas.DataFra
         study, suite, comparison: ids.
         variant: the row's variant.
         match: what is equal with the reference: none, params, macs, compute; several joined by "+".
+            Of a variant at another budget, which is no row, "params=0.5".
         network: "trained" or "full": the network that the number is about. They differ where a
-            profile trains a narrower one; facts are given for both.
+            profile trains a narrower one; facts are given for both. "swept": the full one with
+            other settings, which a claim sweeps; "pair": two full ones, compared with each other.
         data: name of the data set used.
         screening: whether the comparison's trained numbers may not be cited.
         seed: of the trial; missing for facts and passes.
@@ -75,8 +78,10 @@ def load(runs: Path | str = "runs", suite: str | None = None) -> "pandas.DataFra
         trial: id of the record that holds the number: the trial's, the reading's, the fact's or
             the pass's.
         status: ok, failed, diverged, invalid or missing.
-        at: the setting of a pass, e.g. "batch=64 device=cpu …"; missing for all else. Its value is
-            the median over the rounds of one process; the record has every round.
+        at: the setting of a pass, e.g. "batch=64 device=cpu …", whose value is the median over the
+            rounds of one process (the record has every round); the settings of a swept network,
+            e.g. "network.width=64", and the variant that one is compared with, e.g. "with=strided";
+            missing for all else.
 
     Raises:
         StudyError: the suite has no study, or its study cannot be read.
@@ -107,6 +112,12 @@ def frame(evidence: Evidence) -> "pandas.DataFrame":
         for row in comparison.rows:
             of_row = {**shared, "variant": row.asked.variant, "match": "+".join(row.asked.match)}
             found += ({**of_row, **number} for number in _numbers(comparison, row))
+        found += ({**shared, **number} for number in _points(comparison))
+        for point in comparison.budgets:
+            if isinstance(point.asked, AtBudget):
+                at = f"{point.asked.match[0]}={point.asked.factor:g}"
+                of_point = {**shared, "variant": point.asked.variant, "match": at}
+                found += ({**of_point, **number} for number in _numbers(comparison, point))
     return _typed(found)
 
 
@@ -145,6 +156,23 @@ def _numbers(comparison: ComparisonEvidence, row: RowEvidence) -> Iterator[dict[
             "status": "ok",
             "at": " ".join(f"{name}={value}" for name, value in sorted(setting.items())),
         }
+
+
+def _points(comparison: ComparisonEvidence) -> Iterator[dict[str, Any]]:
+    """Yield the facts of networks that no row has."""
+    for point in comparison.points:
+        variant, *others = point.asked.variants
+        at = {**point.asked.settings, **({"with": others[0]} if others else {})}
+        for name, fact in point.facts.items():
+            yield {
+                "variant": variant,
+                "match": "none",
+                "network": "pair" if others else "swept",
+                "trial": point.asked.facts,
+                "status": "ok",
+                "at": " ".join(f"{key}={value}" for key, value in sorted(at.items())) or None,
+                **_measured(name, fact),
+            }
 
 
 def _scores(comparison: ComparisonEvidence, trial: Trial) -> Iterator[dict[str, Any]]:

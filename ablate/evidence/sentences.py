@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablate.evidence import failures, welch
+from ablate.evidence import failures, several, welch
 from ablate.evidence.answer import images, network
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.decide import Decision
 from ablate.evidence.family import ALPHA
 from ablate.evidence.hypotheses import Hypothesis
 from ablate.evidence.latency import Measured
+from ablate.evidence.memory import Peak
 from ablate.evidence.spelling import (
     between,
     bounds,
@@ -29,12 +30,17 @@ from ablate.evidence.spelling import (
 )
 from ablate.study import Study
 
-WHERE = {"none": "as a drop-in", "params": "at equal parameters", "macs": "at equal MACs"}
+WHERE = {
+    "none": "as a drop-in",
+    "params": "at equal parameters",
+    "macs": "at equal MACs",
+    "result": "for the same result",
+}
 # Of what was timed, what may differ from setting to setting.
 SETTINGS = ("phase", "precision", "memory_format", "mode", "threads", "device")
 
 
-def where(hypothesis: Hypothesis, settings: Sequence[Measured] = ()) -> str:
+def where(hypothesis: Hypothesis, settings: Sequence[Measured | Peak] = ()) -> str:
     """Say what the rows hold equal, and at which setting they were timed.
 
     Args:
@@ -158,6 +164,172 @@ def answer(
     return f"{name} has the {quality} {title}, {', '.join(parts)}{note}{would}"
 
 
+def finding_of_several(
+    group: Sequence[Hypothesis],
+    decision: Decision,
+    level: float,
+    tests: int,
+    seeds: Sequence[int | None],
+) -> str:
+    """Say of a claim over several variants how each stands to the one that it is about.
+
+    Args:
+        group: its parts, each with something to decide or over the budget.
+        decision: of the whole, by `several.decision`.
+        level: of the whole.
+        tests: in its family.
+        seeds: that would decide each part that is not over its budget; None where none would.
+    """
+    first = group[0]
+    strict = several.adjusted(group, level)
+    # One part alone has decided: at the level that the parts share.
+    alone = decision.word in ("refuted", "true but negligible") and strict > level
+    drawn = strict if alone else level
+    rest = several.left(group, level)
+    said = []
+    if decision.why == several.OVER:
+        said.append(f"{_names(first)[first.about]} is over the budget")
+    elif rest:
+        said.append(_each(rest, drawn, tests * (round((1 - level) / (1 - strict)) if alone else 1)))
+        said.append(_all_meaning(rest, decision, drawn))
+    said += budgets_told(group, strict)
+    if decision.word == "inconclusive" and not decision.why:
+        still = [
+            (one, needed)
+            for one, needed in zip(rest, seeds, strict=True)
+            if (found := several.part(one, level)).word == "inconclusive" and not found.why
+        ]
+        if still:
+            said.append(_open(*max(still, key=lambda open_: open_[1] or math.inf)))
+    said.append(_failures(first) if len(group) == 1 else "")
+    return ", ".join(text for text in said if text)
+
+
+def budgets_told(group: Sequence[Hypothesis], level: float) -> list[str]:
+    """Say which variants are over a budget, and of which it is not known; [] without a budget."""
+    by_name = {
+        variant_name(row.asked.variant): budgets
+        for one in group
+        if any(one.budgets)
+        for row, budgets in zip(one.rows, one.budgets, strict=True)
+    }
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, budgets in by_name.items():
+        for budget in budgets:
+            state = budget.state(level)
+            if state != "within":
+                spelled = f"{name} ({budget.found(level)})"
+                found.setdefault((state, budget.asked), []).append(spelled)
+    asked = dict.fromkeys(budget.asked for found in by_name.values() for budget in found)
+    lead = [f"compared are networks with {listed(list(asked))}"] if asked else []
+    words = {"over": "left out as over it", "unknown": "not known to be within it"}
+    if len(asked) > 1:
+        words = {"over": "left out for {}", "unknown": "not known to have {}"}
+    return lead + [
+        f"{words[state].format(limit)}: {listed(names)}" for (state, limit), names in found.items()
+    ]
+
+
+def _each(group: Sequence[Hypothesis], level: float, tests: int) -> str:
+    """Say the numbers of every part: `accuracy of a is 1.2 [0.8, 1.6] points above b and …`."""
+    first = group[0]
+    side = first.about
+    title, note = lower_first(first.title), _note(first, level, tests)
+    if len({one.runs for one in group}) > 1:
+        fewest = min(group, key=lambda one: min(one.runs, default=0))
+        note = _note(fewest, level, tests)[:-1] + " at least)"
+    one = [_names(part)[side] for part in group]
+    other = [_names(part)[1 - side] for part in group]
+    if first.is_exact and first.source == "arithmetic":
+        values = {
+            name: _value(part, mean)
+            for part in group
+            for name, mean in zip(_names(part), part.means, strict=True)
+        }
+        return f"{title} of {listed([f'{name} {value}' for name, value in values.items()])}"
+    told: dict[str, list[str]] = {}
+    for part, mine, theirs in zip(group, one, other, strict=True):
+        told.setdefault(mine, []).append(f"{_gap(part, level, side)} {theirs}")
+    joined = [f"{title} of {mine} is {listed(gaps)}" for mine, gaps in told.items()]
+    return f"{'; '.join(joined)}{note}"
+
+
+def _gap(hypothesis: Hypothesis, level: float, side: int) -> str:
+    """Spell how one row stands to the other: `1.2 [0.8, 1.6] points above`, `0.5 times that of`."""
+    low, high = _interval(hypothesis, level)
+    if hypothesis.scale == "ratio":
+        found = hypothesis.estimate
+        value = found.value if found else math.log(hypothesis.means[0] / hypothesis.means[1])
+        if side == 1:
+            value, low, high = -value, -high, -low
+        span = f" [{_times(math.exp(low))}, {_times(math.exp(high))}]" if math.isfinite(low) else ""
+        return f"{_times(math.exp(value))}{span} times that of"
+    value = hypothesis.means[0] - hypothesis.means[1]
+    if side == 1:
+        value, low, high = -value, -high, -low
+    if value == 0 and hypothesis.is_exact:
+        return "the same as that of"
+    if value < 0:
+        value, low, high, direction = -value, -high, -low, "below"
+    else:
+        direction = "above"
+    text = _number(hypothesis, value)
+    if not hypothesis.is_exact and math.isfinite(low):
+        text += f" [{_number(hypothesis, low)}, {_number(hypothesis, high)}]"
+    return f"{with_unit(text, _unit(hypothesis))} {direction} that of"
+
+
+def _all_meaning(group: Sequence[Hypothesis], decision: Decision, level: float) -> str:
+    """Say what the parts mean for the claim, and which of them decided."""
+    first = group[0]
+    margin = _margin(first) if first.margin > 0 else ""
+    names = {id(one): variant_name(one.rows[1 - one.about].asked.variant) for one in group}
+    words = {id(one): several.part(one, level) for one in group}
+
+    def those(*wanted: str) -> str:
+        return listed([names[id(one)] for one in group if words[id(one)].word in wanted])
+
+    if decision.word == "refuted":
+        if first.sides == 1:
+            return f"more than {margin} from {those('refuted')}"
+        what = "the same as" if decision.why == "equal" else "the opposite of the claim for"
+        return f"{what} {those('refuted')}"
+    if decision.word == "inconclusive":
+        if decision.why:
+            return f"less than the {margin} that matter, whichever way"
+        if not (still := those("inconclusive")):
+            return ""
+        what = "not told apart from" if first.sides == 2 else f"not known to be within {margin} of"
+        return f"{what} {still}"
+    if not margin:
+        return ""
+    if decision.word == "supported":
+        return f"each within {margin}" if first.sides == 1 else f"each by more than {margin}"
+    if decision.word == "true but negligible":
+        return f"less than the {margin} that matter from {those('true but negligible')}"
+    return f"not known whether by more than {margin} from {those('supported in direction')}"
+
+
+def short(hypothesis: Hypothesis) -> str:
+    """Say the number of a fact alone: `7.89 times`, `44 px`, `1,024 against 512`."""
+    assert hypothesis.estimate is not None  # facts are exact
+    if hypothesis.scale == "ratio":
+        return f"{_times(math.exp(hypothesis.estimate.value))} times"
+    if hypothesis.scale == "value":
+        return _value(hypothesis, hypothesis.means[0])
+    return " against ".join(_value(hypothesis, mean) for mean in hypothesis.means)
+
+
+def claimed(hypothesis: Hypothesis) -> str:
+    """Spell the numbers that a claim wants, of one that names any."""
+    return _claimed(hypothesis)
+
+
+def margin(hypothesis: Hypothesis) -> str:
+    """Spell the smallest difference that matters."""
+    return _margin(hypothesis)
+
+
 def _statement(hypothesis: Hypothesis, level: float, tests: int) -> str:
     """Say the numbers: `accuracy of a is 3.6 points lower than that of b [-4.9, -2.4] (…)`."""
     title, names = lower_first(hypothesis.title), _names(hypothesis)
@@ -178,10 +350,12 @@ def _statement(hypothesis: Hypothesis, level: float, tests: int) -> str:
     if hypothesis.scale == "ratio":
         found = hypothesis.estimate
         value = math.exp(found.value) if found else hypothesis.means[0] / hypothesis.means[1]
+        if hypothesis.beyond:
+            return f"{title} of {names[0]} is {_bound(hypothesis, level)} that of {names[1]}{note}"
         said = f"{title} of {names[0]} is {_times(value)} times that of {names[1]}"
         return f"{said} {span}{note}".replace("  ", " ")
     value = hypothesis.means[0] - hypothesis.means[1]
-    unit = difference_unit(hypothesis.unit)
+    unit = _unit(hypothesis)
     if value == 0 and hypothesis.is_exact:
         return f"{title} of {names[0]} and {names[1]} is the same{note}"
     low, high = _interval(hypothesis, level)
@@ -222,12 +396,16 @@ def _meaning(hypothesis: Hypothesis, decision: Decision) -> str:
 
 def _open(hypothesis: Hypothesis, seeds: int | None) -> str:
     """Say what would decide."""
-    if hypothesis.noisy and hypothesis.setting is not None:
+    if hypothesis.noisy and isinstance(hypothesis.setting, Measured):
         floor, margin = hypothesis.setting.floor, hypothesis.margin
         return (
             f"the machine is too noisy: the A/A control differs by {number(100 * floor, 1)} %, "
             f"the margin is {_share(margin)}"
         )
+    if hypothesis.beyond:
+        return "wider and narrower networks may decide"
+    if hypothesis.source == "peak":
+        return "other rounds or processes may differ by more than that"
     if hypothesis.estimate is None:
         if hypothesis.source == "timed":
             return "no interval could be had from these rounds"
@@ -248,7 +426,7 @@ def _assumed(hypothesis: Hypothesis) -> str:
         return "were they truly the same, "
     if hypothesis.scale == "ratio":
         return f"were the true ratio {_times(math.exp(truth))}, "
-    size = with_unit(_number(hypothesis, abs(truth)), difference_unit(hypothesis.unit))
+    size = with_unit(_number(hypothesis, abs(truth)), _unit(hypothesis))
     return f"were the true difference {size}, "
 
 
@@ -268,19 +446,27 @@ def _note(hypothesis: Hypothesis, level: float, tests: int) -> str:
     if hypothesis.is_exact and (hypothesis.source != "trained" or not hypothesis.runs):
         return " (exact, nothing is trained)" * (hypothesis.source == "trained")
     n = counted_runs(hypothesis)
+    if hypothesis.source == "peak":
+        return f" ({n})"
     if hypothesis.estimate is None or hypothesis.is_exact:
         return f" ({n})"
     said = f"{percent(coverage(level, hypothesis.sides))} % interval"
     if hypothesis.sides == 1:
         said += f" for two one-sided tests at {percent(1 - level)} %"
+    if hypothesis.paired:
+        said += ", paired by seed"
     if tests > 1 and level > 1 - ALPHA:
         said += f", adjusted for {tests} tests"
+    if hypothesis.left_out:
+        n += f", without {counted(hypothesis.left_out, 'seed')} that only one of the two has"
     return f" ({said}, {n})"
 
 
 def counted_runs(hypothesis: Hypothesis) -> str:
     """Spell how many runs a hypothesis stands on."""
-    if hypothesis.source == "timed" and hypothesis.setting is not None:
+    if isinstance(hypothesis.setting, Peak):
+        return f"band over {counted(hypothesis.setting.rounds, 'round')} of one process each"
+    if isinstance(hypothesis.setting, Measured):
         processes = hypothesis.setting.processes
         if processes == 1:
             return f"{counted(hypothesis.setting.rounds, 'round')} of one process"
@@ -340,6 +526,14 @@ def _span(hypothesis: Hypothesis, level: float) -> str:
     return f"[{_number(hypothesis, low)}, {_number(hypothesis, high)}]"
 
 
+def _bound(hypothesis: Hypothesis, level: float) -> str:
+    """Spell a ratio of which only a bound is known, or nothing."""
+    low, high = _interval(hypothesis, level)
+    if math.isfinite(low):
+        return f"at least {_times(math.exp(low))} times"
+    return f"at most {_times(math.exp(high))} times" if math.isfinite(high) else "any multiple of"
+
+
 def _size(hypothesis: Hypothesis, level: float, ours: bool) -> str:
     """Spell a difference with its interval as seen from one of its sides."""
     low, high = _interval(hypothesis, level)
@@ -358,21 +552,26 @@ def _size(hypothesis: Hypothesis, level: float, ours: bool) -> str:
     # Of a metric that is better where it is lower, too, a lead is a positive number.
     if value < 0:
         value, low, high = -value, -high, -low
-    text = with_unit(_number(hypothesis, value), difference_unit(hypothesis.unit))
+    text = with_unit(_number(hypothesis, value), _unit(hypothesis))
     if hypothesis.is_exact or math.isinf(low):
         return text
     if hypothesis.unit:
         text = _number(hypothesis, value)
         span = bounds(low, high, _places(hypothesis))
-        return with_unit(f"{text} {span}", difference_unit(hypothesis.unit))
+        return with_unit(f"{text} {span}", _unit(hypothesis))
     return f"{text} [{_number(hypothesis, low)}, {_number(hypothesis, high)}]"
+
+
+def _unit(hypothesis: Hypothesis) -> str:
+    """Return the unit of a difference; bytes bring their own."""
+    return "" if hypothesis.unit == "B" else difference_unit(hypothesis.unit)
 
 
 def _margin(hypothesis: Hypothesis) -> str:
     if hypothesis.scale == "ratio":
         return _share(hypothesis.margin)
     text = _number(hypothesis, hypothesis.margin)
-    return with_unit(text, difference_unit(hypothesis.unit))
+    return with_unit(text, _unit(hypothesis))
 
 
 def _share(margin: float) -> str:
@@ -386,20 +585,23 @@ def _claimed(hypothesis: Hypothesis) -> str:
     if hypothesis.scale == "ratio":
         ends, unit = (_times(low), _times(high)), "times"
     else:
-        ends = (_plain(low, hypothesis.unit), _plain(high, hypothesis.unit))
+        least, most = (
+            "" if math.isinf(end) else _plain(end, hypothesis.unit) for end in (low, high)
+        )
+        ends = (least, most)
         unit = "" if hypothesis.unit == "B" else hypothesis.unit
     if low == high:
         return with_unit(ends[0], unit)
     if math.isinf(high):
         return f"at least {with_unit(ends[0], unit)}"
-    if low <= 0 and hypothesis.scale == "ratio":
+    if math.isinf(low) or (low <= 0 and hypothesis.scale == "ratio"):
         return f"at most {with_unit(ends[1], unit)}"
     return f"{ends[0]} to {with_unit(ends[1], unit)}"
 
 
 def _value(hypothesis: Hypothesis, value: float) -> str:
     """Spell a value of a row with its unit."""
-    if hypothesis.source == "arithmetic":
+    if hypothesis.source in ("arithmetic", "peak"):
         # Bytes bring their own, and a title may say it: MACs are not counted in MAC.
         told = hypothesis.unit == "B" or hypothesis.unit in hypothesis.title
         return with_unit(_plain(value, hypothesis.unit), "" if told else hypothesis.unit)
@@ -415,7 +617,7 @@ def _plain(value: float, unit: str) -> str:
 
 def _number(hypothesis: Hypothesis, value: float, plus: bool = False) -> str:
     """Spell a number of what was trained, with as many decimals as its margin asks for."""
-    if hypothesis.source == "arithmetic":
+    if hypothesis.source in ("arithmetic", "peak"):
         text = _plain(value, hypothesis.unit)
         return f"+{text}" if plus and value > 0 else text
     places = _places(hypothesis)

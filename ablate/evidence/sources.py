@@ -1,7 +1,8 @@
 """What the rows of a comparison have of a claim's metric, whatever the metric is of.
 
 A *fact* is of the full network and exact. What was *trained* has a value a seed, of trials or of
-readings of their weights. What was *timed* has a ratio over processes. Where a row has nothing that
+readings of their weights. What was *timed* has a ratio over processes, a *peak* of memory a band
+over the rounds of one process. Where a row has nothing that
 a verdict could stand on, that is said with a reason: *invalid* if something went wrong, *not
 tested* if it was not asked for or is not there yet.
 """
@@ -11,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ablate.evidence import citable, latency
+from ablate.evidence import citable, latency, memory
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.decide import Estimate
 from ablate.evidence.spelling import counted, listed, one_line, row_name
 from ablate.evidence.welch import LEVEL
-from ablate.records import Measurement
+from ablate.records import Measurement, canonical
 
-Kind = Literal["arithmetic", "trained", "timed"]
+Kind = Literal["arithmetic", "trained", "timed", "peak"]
 
 # Of a trial's spec: what no two rows of a comparison may differ in, unless their variants say so.
 ALIKE = ("data", "precision", "device", "engine")
@@ -50,21 +51,32 @@ def kind_of(comparison: ComparisonEvidence, metric: str) -> Kind | Lacks:
     head, _, part = metric.partition(".")
     if metric == latency.METRIC:
         return "timed"
-    if part and head != "layers":
+    if metric in memory.METRICS:
+        return "peak"
+    if part and not any(_has_part(row, head, part) for row in comparison.rows):
         return Lacks("not tested", f"{metric}: parts of a network are not measured yet")
     if any(head in row.full for row in comparison.rows):
         return "arithmetic"
     measured = {name for row in comparison.rows for name in _names(row)}
     if metric == comparison.measure.name or metric in {*measured, *comparison.asked.readings}:
         return "trained"
-    if metric in comparison.asked.passes:
-        return Lacks("not tested", f"{metric.replace('_', ' ')} is shown and not judged yet")
     if lacking := [lack for row in comparison.rows for lack in row.lacking]:
         return Lacks("invalid", one_line(lacking[0]))
     if any(trial.outcome == "missing" for trial in comparison.trials().values()):
         return Lacks("not tested", f"{metric.replace('_', ' ')} is not measured yet")
     why = "it is no fact of these networks, and no trial measured it"
     return Lacks("not tested", f"{metric.replace('_', ' ')}: {why}")
+
+
+def _has_part(row: RowEvidence, head: str, part: str) -> bool:
+    """Return whether a fact tells a part: layers of a kind, parameters by block or of norms."""
+    if head == "layers":
+        return True
+    found = row.full.get(head)
+    if found is None:
+        return False
+    value = found.detail.get("by_layer" if part == "block" else part)
+    return isinstance(value, dict if part == "block" else int | float)
 
 
 def fact(row: RowEvidence, metric: str) -> Values | Lacks:
@@ -80,13 +92,17 @@ def fact(row: RowEvidence, metric: str) -> Values | Lacks:
         return Lacks("invalid", f"{found.title} of {name}: {why}")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return Lacks("invalid", f"{name}: {metric} was not counted")
-    title = f"{part.replace('_', ' ')} layers" if part else found.title
+    title = f"{found.title} ({part.replace('_', ' ')})" if part else found.title
+    if head == "layers" and part:
+        title = f"{part.replace('_', ' ')} layers"
     return Values((float(value),), (), title, found.unit, found.direction, True)
 
 
 def trained(comparison: ComparisonEvidence, row: RowEvidence, metric: str) -> Values | Lacks:
     """Return what the seeds of a row measured, in their order."""
     name = row_name(row.asked, row.is_baseline)
+    if not row.trials and row.asked.seeds:
+        return Lacks("not tested", f"{name} waits for its settings to be tuned", pending=True)
     if not row.trials:
         return Lacks("not tested", f"{name} is not trained")
     diverged, ended = len(row.having("diverged")), len(row.having("ok", "diverged"))
@@ -121,6 +137,9 @@ def mixed(rows: Sequence[RowEvidence]) -> str:
             for key in ALIKE:
                 if trial.record is not None and key in trial.record.spec:
                     found.setdefault(key, set()).add(str(trial.record.spec[key]))
+            plugins = trial.record.spec.get("plugins") if trial.record is not None else None
+            for file, digest in plugins.items() if isinstance(plugins, Mapping) else ():
+                found.setdefault(f"the code of {file}", set()).add(str(digest))
     recipes = [row.asked.config.get("recipe", {}) for row in rows]
     asked = {str(recipe.get("precision")) for recipe in recipes if isinstance(recipe, Mapping)}
     if len(asked) > 1:  # precision is what these variants differ in
@@ -160,13 +179,13 @@ def times(
     if margin is None:
         margin = comparison.asked.margins.get(latency.METRIC, latency.MARGIN)
     found = latency.of_passes(passes, {PAIR: (ours, theirs)}, margin)
-    there = [one for one in found if all(one.setting.get(key) == at[key] for key in at)]
+    there = [one for one in found if is_at(one.setting, at)]
     if not there:
         # Times that none of these settings has: `at: {batch: 16}`.
-        asked = listed([f"{key} {_plain(value)}" for key, value in at.items()])
+        asked = listed([f"{key} {plain(value)}" for key, value in at.items()])
         known = listed(
             [
-                ", ".join(f"{key} {_plain(one.setting.get(key, 'unknown'))}" for key in at)
+                ", ".join(f"{key} {plain(one.setting.get(key, 'unknown'))}" for key in at)
                 for one in found
             ]
         )
@@ -175,6 +194,45 @@ def times(
             f"not timed at {asked}, but at {known}" if known else "there are no times of it",
         )
     return there
+
+
+def is_at(setting: Mapping[str, Any], at: Mapping[str, Any]) -> bool:
+    """Return whether a setting has what is asked of it."""
+    return all(setting.get(key) == at[key] for key in at)
+
+
+def peaks(
+    comparison: ComparisonEvidence, rows: Sequence[RowEvidence], metric: str, at: Mapping[str, Any]
+) -> list[tuple[memory.Peak, ...]] | Lacks:
+    """Return the peaks of memory of some rows at each setting that a claim names.
+
+    Args:
+        rows: each has a peak in what is returned, in this order.
+        metric: which peak.
+        at: what a setting must have; {}: any.
+    """
+    name = metric.replace("_", " ")
+    if metric not in comparison.asked.passes:
+        return Lacks("not tested", f"this study asks for no {name}")
+    by_setting: dict[str, list[memory.Peak]] = {}
+    for row in rows:
+        found = [peak for peak in memory.peaks(comparison, row) if peak.metric == metric]
+        if not found:
+            what = f"{name} of {row_name(row.asked, row.is_baseline)} is not measured yet"
+            return Lacks("not tested", what, pending=True)
+        for peak in found:
+            if is_at(peak.setting, at):
+                by_setting.setdefault(canonical(dict(peak.setting)), []).append(peak)
+    whole = [tuple(found) for found in by_setting.values() if len(found) == len(rows)]
+    if not whole:
+        asked = listed([f"{key} {plain(value)}" for key, value in at.items()])
+        return Lacks("not tested", f"{name} was not measured at {asked or 'one setting'}")
+    for there in whole:
+        for row, peak in zip(rows, there, strict=True):
+            if peak.unusable:
+                of = row_name(row.asked, row.is_baseline)
+                return Lacks("invalid", f"{name} of {of}: {peak.unusable}")
+    return whole
 
 
 PAIR = ("pair",)
@@ -214,6 +272,7 @@ def _names(row: RowEvidence) -> Iterator[str]:
         yield from reading.record.metrics if reading.record else ()
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """Spell a value of a setting."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return one_line(text).replace("_", " ")

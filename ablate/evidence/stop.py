@@ -7,7 +7,7 @@ eight looks).
 
 from collections.abc import Mapping
 
-from ablate.evidence import welch
+from ablate.evidence import paired, welch
 from ablate.evidence.collect import ComparisonEvidence, reference_at
 from ablate.records import Record
 from ablate.study import ComparisonAsked, Row, Study
@@ -34,7 +34,7 @@ def settled(study: Study, records: Mapping[str, Record]) -> bool:
         for row, ours in zip(comparison.rows, values, strict=True):
             at = reference_at(comparison, row)
             theirs = values[at] if at is not None and comparison.rows[at].trials else None
-            if not _narrow(ours, theirs, len(row.trials), until):
+            if not _narrow(ours, theirs, len(row.trials), until, comparison.paired):
                 return False
     return True
 
@@ -45,37 +45,51 @@ def settled_comparison(study: Study, comparison: ComparisonEvidence) -> bool:
         return False
     for row in comparison.rows:
         reference = comparison.reference_of(row)
-        theirs = list(reference.values.values()) if reference and reference.trials else None
-        if not _narrow(list(row.values.values()), theirs, len(row.trials), study.stop["until"]):
+        theirs = reference.values if reference and reference.trials else None
+        until, by_seed = study.stop["until"], comparison.asked.paired
+        if not _narrow(row.values, theirs, len(row.trials), until, by_seed):
             return False
     return True
 
 
-def _values(comparison: ComparisonAsked, row: Row, records: Mapping[str, Record]) -> list[float]:
-    return [
-        float(value)
-        for id in row.trials.values()
+def _values(
+    comparison: ComparisonAsked, row: Row, records: Mapping[str, Record]
+) -> dict[int, float]:
+    return {
+        seed: float(value)
+        for seed, id in row.trials.items()
         if (record := records.get(id)) is not None
         and record.status == "ok"
         and (found := record.metrics.get(comparison.measure.name)) is not None
         and (value := found.value) is not None
-    ]
+    }
 
 
-def _narrow(ours: list[float], theirs: list[float] | None, planned: int, until: float) -> bool:
+def _narrow(
+    ours: Mapping[int, float],
+    theirs: Mapping[int, float] | None,
+    planned: int,
+    until: float,
+    by_seed: bool,
+) -> bool:
     """Return whether a row needs no more seeds.
 
     Args:
-        ours: its values.
+        ours: its values by seed.
         theirs: those of its reference; None where it has none, or one that is not trained.
         planned: the trials that the row may have, none where it is not trained.
         until: half-width of the interval of the difference to reach, in the metric's unit.
+        by_seed: whether the comparison is paired.
     """
     if len(ours) < min(FEWEST_SEEDS, planned):
         return False
     if theirs is None or planned == 0:
         return True
-    found = welch.interval(ours, theirs)
+    if by_seed:
+        found, runs = paired.interval(ours, theirs), len(ours.keys() & theirs.keys())
+    else:
+        found = welch.interval(list(ours.values()), list(theirs.values()))
+        runs = min(len(ours), len(theirs))
     if found is None:  # one run says nothing; runs without any spread say all
-        return min(len(ours), len(theirs)) > 1
+        return runs > 1
     return found.half_width <= until

@@ -7,8 +7,9 @@ that is open leaves the whole open.
 A *family* is all trained and timed claims of one comparison at one match, or those that the suite
 declares primary: with many claims, each at 95 %, one of them would soon be wrong by chance. Their
 levels are Holm's (family.py), and intervals are drawn at the level that decided. Two claims that
-ask the same count once. A question is a family of its own, of all pairs of its variants: it is
-answered, not judged, and must not cost the claims their power. Arithmetic is exact and in none.
+ask the same count once, and one over several variants is one (several.py). A question is a family
+of its own, of all pairs of its variants: it is answered, not judged, and must not cost the claims
+their power. Arithmetic is exact and in none.
 
 =====================  ============================================================================
 word                   when
@@ -35,18 +36,28 @@ from typing import Any, Literal, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from ablate.evidence import (
+    changed,
     citable,
-    decide,
+    contradictions,
+    control,
     family,
     hypotheses,
+    latency,
     noise,
     power,
     requirements,
+    saving,
     sentences,
+    several,
+    sweeps,
+    tuned,
+    welch,
 )
+from ablate.evidence.answer import network
 from ablate.evidence.collect import ComparisonEvidence, Evidence
 from ablate.evidence.decide import Decision
 from ablate.evidence.hypotheses import Group, Hypothesis
+from ablate.evidence.latency import Measured
 from ablate.evidence.sources import Kind, Lacks
 from ablate.evidence.spelling import counted, listed, one_line, upper_first, variant_name
 from ablate.study import Study
@@ -89,6 +100,8 @@ class Part:
     superiority: float | None = None  # how likely a run of ours is above one of theirs
     sign: tuple[int, int] | None = None  # on how many seeds the difference has the mean's sign, of
     too_few: bool = False  # fewer seeds than a verdict needs
+    each: tuple[Mapping[str, Any], ...] = ()  # of several variants, the numbers of every two
+    paired: bool = False  # of the differences seed by seed
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,8 @@ class Verdict:
     screening: tuple[str, ...]  # why it may not be cited; () if it may
     primary: bool | None  # whether in the family; None where the suite declares none primary
     parts: tuple[Part, ...] = field(default=())
+    # Note, comparison and word of what contradicts it; the sentence says what both come to.
+    contradicts: tuple[Mapping[str, str], ...] = ()
 
     @property
     def too_few(self) -> bool:
@@ -121,10 +136,11 @@ class Verdict:
 
 def judge(evidence: Evidence) -> tuple[Verdict, ...]:
     """Return the verdict on every claim of a study, in the order of its comparisons."""
+    alone = {it.asked.id: _alone(evidence, it) for it in evidence.comparisons}
     return tuple(
         verdict
         for comparison in evidence.comparisons
-        for verdict in judge_comparison(evidence, comparison)
+        for verdict in _linked(evidence, comparison, alone)
     )
 
 
@@ -133,12 +149,15 @@ def report_lines(evidence: Evidence, found: Sequence[Verdict]) -> list[str]:
     lines: list[str] = []
     for comparison in evidence.comparisons:
         here = [verdict for verdict in found if verdict.comparison == comparison.asked.id]
-        if not here:
+        saved = saving.findings(comparison)
+        if not (here or saved):
             continue
         lines += [f"{one_line(comparison.asked.id)}: {one_line(comparison.asked.title)}", ""]
         for verdict in here:
             lines += [f"  {_heading(verdict)}", f"    {verdict.sentence}"]
-        lines += [*(f"  {line}" for line in standing(here)), ""]
+        beside = [*standing(here), *filter(None, [control.sentence(comparison)]), *saved]
+        beside += [*tuned.chosen_in_words(comparison), *tuned.sentences(comparison)]
+        lines += [*(f"  {line}" for line in beside), ""]
     counts = Counter(verdict.word for verdict in found)
     told = [f"{counts[word]} {word}" for word in get_args(Word) if counts[word]]
     return [*lines, f"{counted(len(found), 'claim')}{': ' if told else ''}{', '.join(told)}"]
@@ -170,16 +189,51 @@ def _heading(verdict: Verdict) -> str:
 
 def judge_comparison(evidence: Evidence, comparison: ComparisonEvidence) -> tuple[Verdict, ...]:
     """Return the verdict on every claim of one comparison, in the order of the suite."""
+    alone = {comparison.asked.id: _alone(evidence, comparison)}
+    for claim in comparison.asked.claims:
+        linked = {place for place, _ in contradictions.partners(evidence, comparison, claim)}
+        for other in evidence.comparisons:
+            if other.asked.id in linked - alone.keys():
+                alone[other.asked.id] = _alone(evidence, other)
+    return _linked(evidence, comparison, alone)
+
+
+def _linked(
+    evidence: Evidence, comparison: ComparisonEvidence, alone: Mapping[str, tuple[Verdict, ...]]
+) -> tuple[Verdict, ...]:
+    """Return the verdicts of a comparison, each told of those whose claims contradict its own."""
+    found = []
+    for verdict in alone[comparison.asked.id]:
+        others = [
+            other
+            for place, note in contradictions.partners(evidence, comparison, verdict.claim)
+            for other in alone[place]
+            if other.claim.get("note") == note
+        ]
+        told = contradictions.told(verdict, others, contradictions.absent(evidence, verdict.claim))
+        named = tuple(
+            {"note": str(it.claim["note"]), "comparison": it.comparison, "word": it.word}
+            for it in others
+        )
+        sentence = " ".join([verdict.sentence, *told])
+        found.append(replace(verdict, sentence=sentence, contradicts=named))
+    return tuple(found)
+
+
+def _alone(evidence: Evidence, comparison: ComparisonEvidence) -> tuple[Verdict, ...]:
+    """Return the verdicts of a comparison without what contradicts them."""
     claims = [_read(claim) for claim in comparison.asked.claims]
     asked = [
         claim
-        if claim is None or isinstance(claim, RequirementClaim)
+        if claim is None or (isinstance(claim, RequirementClaim) and not claim.over)
+        else sweeps.judge(comparison, claim)
+        if sweeps.is_about(claim)
         else hypotheses.of(comparison, claim, evidence.study.device)
         for claim in claims
     ]
     declared = any(claim is not None and claim.primary for claim in claims)
     members = [
-        group[0]
+        group
         for claim, groups in zip(claims, asked, strict=True)
         if isinstance(groups, list) and claim is not None and not isinstance(claim, Question)
         for group in groups
@@ -190,7 +244,10 @@ def judge_comparison(evidence: Evidence, comparison: ComparisonEvidence) -> tupl
     for stored, claim, groups in zip(comparison.asked.claims, claims, asked, strict=True):
         if claim is None:
             parts: Lacks | list[Part] = Lacks("not tested", "this claim cannot be read")
-        elif isinstance(claim, RequirementClaim):
+        elif isinstance(groups, sweeps.Judged):
+            found.append(_swept(comparison, stored, groups))
+            continue
+        elif isinstance(claim, RequirementClaim) and not claim.over:
             parts = list(_required(evidence, comparison, claim))
         elif isinstance(groups, list):
             timed = [group[0].setting for group in groups]
@@ -204,9 +261,21 @@ def judge_comparison(evidence: Evidence, comparison: ComparisonEvidence) -> tupl
             parts = groups
         primary = claim.primary if claim is not None and declared else None
         scopes = _scopes(evidence.study, comparison, groups)
-        reasons = _screening(evidence.study, comparison, claim, parts, groups)
+        changes = comparison.changed.get(changed.key_of(stored), "")
+        reasons = _screening(evidence.study, comparison, claim, parts, groups, changes)
         found.append(_verdict(comparison, stored, parts, primary, scopes, reasons))
     return tuple(found)
+
+
+def swept(comparison: ComparisonEvidence) -> list[tuple[Mapping[str, Any], sweeps.Judged]]:
+    """Return the claims of a comparison that sweep settings, as the study has them, and how."""
+    found: list[tuple[Mapping[str, Any], sweeps.Judged]] = []
+    for stored in comparison.asked.claims:
+        claim = _read(stored)
+        judged = sweeps.judge(comparison, claim) if claim is not None and claim.over else None
+        if isinstance(judged, sweeps.Judged):
+            found.append((stored, judged))
+    return found
 
 
 def _read(stored: Mapping[str, Any]) -> Claim | None:
@@ -224,25 +293,21 @@ _ADAPTER: TypeAdapter[Any] = TypeAdapter(Claim)
 Levels = Mapping[tuple[str, str], tuple[float, int]]  # by match and hypothesis: level and tests
 
 
-def _levels(members: Iterable[Hypothesis]) -> Levels:
+def _levels(members: Iterable[Group]) -> Levels:
     """Return the level of each hypothesis that needs statistics, and how many share its family."""
     families: dict[str, dict[str, float]] = {}
-    for member in members:
+    for group in members:
         # What is still to come counts from the beginning, or levels would change with every trial.
-        if member.lacks.pending if member.lacks else not member.is_exact:
-            families.setdefault(member.match[0], {})[member.key] = _rate(member)
+        lacks = [one.lacks for one in several.left(group, welch.LEVEL) if one.lacks is not None]
+        open_ = any(it.pending for it in lacks) if lacks else several.is_uncertain(group)
+        if open_:
+            rate = 1.0 if lacks else several.decided_at(group)
+            families.setdefault(group[0].match[0], {})[group[0].key] = rate
     return {
         (match, key): (level, len(rates))
         for match, rates in families.items()
         for key, level in zip(rates, family.holm(list(rates.values())), strict=True)
     }
-
-
-def _rate(hypothesis: Hypothesis) -> float:
-    """Return the smallest error rate at which a hypothesis is decided."""
-    if hypothesis.estimate is None or hypothesis.noisy:
-        return 1.0  # nothing is known yet
-    return decide.decided_at(hypothesis.estimate, hypothesis.decide, hypothesis.sides)
 
 
 def _decision(hypothesis: Hypothesis, level: float) -> Decision:
@@ -255,8 +320,8 @@ def _seeds(hypothesis: Hypothesis, decision: Decision, level: float) -> int | No
     """Return how many runs of the row with fewest would decide what is open."""
     if decision.word != "inconclusive" or hypothesis.estimate is None or hypothesis.noisy:
         return None
-    if decision.why == "below the margin either way":
-        return None  # which way, nobody need know
+    if decision.why == "below the margin either way" or hypothesis.beyond:
+        return None  # which way, nobody need know; and no seeds measure other widths
     runs = min(hypothesis.runs, default=0)
     if runs < 2:
         return None
@@ -272,11 +337,13 @@ def _seeds(hypothesis: Hypothesis, decision: Decision, level: float) -> int | No
 
 def _judged(group: Group, levels: Levels, where: str) -> Part:
     """Return the part of a verdict that one hypothesis gives."""
+    alone = (1 - family.ALPHA, 1)
+    level, tests = levels.get((group[0].match[0], group[0].key), alone)
+    if len(group) > 1 or any(group[0].budgets):
+        return _judged_together(group, level, tests, where)
     (one,) = group
     if one.lacks is not None:
         return _lacking(one, one.lacks, where)
-    alone = (1 - family.ALPHA, 1)
-    level, tests = levels.get((one.match[0], one.key), alone)
     decision = _decision(one, level)
     seeds = _seeds(one, decision, level)
     said = sentences.finding(one, decision, level, tests, seeds)
@@ -294,12 +361,54 @@ def _judged(group: Group, levels: Levels, where: str) -> Part:
     )
 
 
+def _judged_together(group: Group, level: float, tests: int, where: str) -> Part:
+    """Return the part of a verdict that a claim over several variants gives (see several.py)."""
+    rest = several.left(group, level)
+    if lacking := [one for one in rest if one.lacks is not None]:
+        return _lacking(_worst(lacking), where=where)
+    decision = several.decision(group, level)
+    if not rest and decision.word != "refuted":
+        told = sentences.budgets_told(group, several.adjusted(group, level))
+        return _lacking(group[0], Lacks("not tested", ", ".join(told)), where)
+    each = [several.part(one, level) for one in rest]
+    seeds = [_seeds(one, found, level) for one, found in zip(rest, each, strict=True)]
+    most = max((n for n in seeds if n is not None), default=None)
+    return Part(
+        match=group[0].match,
+        setting=None if group[0].setting is None else dict(group[0].setting.setting),
+        word=decision.word,
+        why=decision.why or ("the machine is too noisy" if any(o.noisy for o in rest) else ""),
+        where=where,
+        said=sentences.finding_of_several(group, decision, level, tests, seeds),
+        source=group[0].source,
+        tests=tests,
+        seeds=most if decision.word == "inconclusive" else None,
+        **(_numbers(rest[0], level) if len(rest) == 1 else {"too_few": _too_few(rest)}),
+        each=tuple(
+            {"variants": [row.asked.variant for row in one.rows], "word": found.word}
+            | {key: value for key, value in _numbers(one, level).items() if key in _EACH}
+            for one, found in zip(rest, each, strict=True)
+        ),
+    )
+
+
+_EACH = ("estimate", "low", "high", "level", "margin", "runs")
+
+
+def _worst(lacking: Sequence[Hypothesis]) -> Hypothesis:
+    """Return which of some hypotheses that lack something says most: the first that is invalid."""
+    return next((one for one in lacking if _word(one) == "invalid"), lacking[0])
+
+
 def _answered(group: Group, levels: Levels, where: str) -> Part:
     """Return the part of an answer: the best row against each other."""
+    asked = group
+    told = sentences.budgets_told(asked, welch.LEVEL)
+    group = tuple(one for one in asked if several.states(one, welch.LEVEL) <= {"within", "unknown"})
+    if not group and told:
+        return _lacking(asked[0], Lacks("not tested", ", ".join(told)), where)
     if lacking := [one for one in group if one.lacks is not None]:
-        worst = next((one for one in lacking if _word(one) == "invalid"), lacking[0])
-        assert worst.lacks is not None  # as was asked
-        return _lacking(worst, worst.lacks, where)
+        return _lacking(_worst(lacking), where=where)
     # All of its intervals hold together, whichever row turns out to be the best.
     level = 1 - family.ALPHA / len(group)
     means = {
@@ -311,7 +420,10 @@ def _answered(group: Group, levels: Levels, where: str) -> Part:
     decisions = [_decision(one, level) for one in with_best]
     seeds = [_seeds(one, d, level) for one, d in zip(with_best, decisions, strict=True)]
     is_open = any(decision.word == "inconclusive" for decision in decisions)
+    # Nor is it known whether the best may be compared at all, where its own budget is open.
+    is_open |= any(several.state_of(one, best, welch.LEVEL) == "unknown" for one in with_best)
     said = sentences.answer(with_best, decisions, level, len(group), seeds, best)
+    said = "; ".join([said, *told])
     closest = with_best[0] if len(with_best) == 1 else None
     return Part(
         match=group[0].match,
@@ -334,6 +446,7 @@ def _numbers(one: Hypothesis, level: float) -> dict[str, Any]:
         "margin": one.margin if one.wanted is None else None,
         "runs": one.runs,
         "too_few": _too_few([one]),
+        "paired": one.paired,
     }
     if one.estimate is None:
         return found
@@ -349,8 +462,8 @@ def _numbers(one: Hypothesis, level: float) -> dict[str, Any]:
         found["population"] = wider.bounds(level, one.sides)
     return found | {
         "estimate": spelled(one.estimate.value),
-        "low": spelled(low),
-        "high": spelled(high),
+        "low": None if math.isinf(low) else spelled(low),
+        "high": None if math.isinf(high) else spelled(high),
         "level": None if one.is_exact else sentences.coverage(level, one.sides),
     }
 
@@ -361,8 +474,10 @@ def _too_few(group: Sequence[Hypothesis]) -> bool:
     )
 
 
-def _lacking(one: Hypothesis, lacks: Lacks, where: str) -> Part:
-    """Return the part of a verdict where there is nothing to decide."""
+def _lacking(one: Hypothesis, lacks: Lacks | None = None, where: str = "") -> Part:
+    """Return the part of a verdict where there is nothing to decide; by default what it lacks."""
+    lacks = lacks or one.lacks
+    assert lacks is not None  # as was asked
     trained = one.source == "trained"
     told = [lacks.why, sentences.failure_rates(one.rows) if trained else ""]
     said = ", ".join(text for text in told if text)
@@ -436,6 +551,34 @@ def _verdict(
     )
 
 
+def _swept(
+    comparison: ComparisonEvidence, stored: Mapping[str, Any], found: sweeps.Judged
+) -> Verdict:
+    """Return the verdict on other networks than the rows', with a part for each of them.
+
+    Of a trend they are decided together.
+    """
+    is_trend = stored.get("kind") == "trend"
+    parts = tuple(
+        Part(
+            match=("none",),
+            setting=dict(place.settings) or None,
+            word=found.word if is_trend else place.word,
+            why=found.why if is_trend else place.why,
+            where=sentences.WHERE["none"],
+            said=place.said,
+            source="arithmetic",
+            estimate=place.estimate,
+            low=place.estimate,
+            high=place.estimate,
+        )
+        for place in found.places
+    )
+    of = f"arithmetic of the full networks, {network(found.rows[0].asked.full_config)}"
+    sentence = f"{upper_first(one_line(found.said))} ({one_line(of)})."
+    return Verdict(comparison.asked.id, stored, found.word, found.why, sentence, (), None, parts)
+
+
 def _together(parts: Sequence[Part]) -> tuple[Word, str]:
     """Return the word of all parts together, and why."""
     words = {part.word for part in parts}
@@ -484,8 +627,12 @@ def _screening(
     claim: Claim | None,
     parts: Lacks | list[Part],
     groups: object,
+    changes: str,
 ) -> list[str]:
-    """Return why a verdict may not be cited: of the rows that it is about, and of no others."""
+    """Return why a verdict may not be cited: of the rows that it is about, and of no others.
+
+    `changes` is what the claim was before its trials existed, "" where it is the same.
+    """
     if claim is None or isinstance(parts, Lacks):
         return []
     sources = {part.source for part in parts if part.word != "not tested"}
@@ -494,9 +641,16 @@ def _screening(
         about = [row for row in comparison.rows if row.asked.variant in claim.variants()]
         if isinstance(groups, list):
             asked = {id(row) for group in groups for one in group for row in one.rows}
-            about = [row for row in about if id(row) in asked]
-        found = citable.reasons(study, replace(comparison, rows=tuple(about)))
-    if "timed" in sources and isinstance(groups, list):
-        timed = [one.setting for group in groups for one in group if one.setting is not None]
+            about = [row for row in comparison.rows if id(row) in asked]
+        # A claim has a margin of its own.
+        found = citable.reasons(study, replace(comparison, rows=tuple(about), margin_changed=""))
+        found += [changes] if changes else []
+    if isinstance(groups, list):
+        members = [one for group in groups for one in group]
+        timed = [it for one in members if isinstance(it := one.setting, Measured)]
+        if any(it.unit == "s" for one in members for side in one.budgets for it in side):
+            timed += latency.measured(comparison)
         found += citable.of_times(study, timed) if timed else []
-    return found
+    if "peak" in sources:
+        found += citable.of_peaks(study)
+    return list(dict.fromkeys(found))

@@ -56,16 +56,19 @@ def of_kind(kind: Kind) -> list[str]:
     return [name for name in known if kind == catalog.load("metrics", name).KIND]
 
 
-def facts(network: "nn.Module", input_shape: tuple[int, int, int]) -> dict[str, Measurement]:
+def facts(
+    network: "nn.Module", input_shape: tuple[int, int, int], names: Sequence[str] | None = None
+) -> dict[str, Measurement]:
     """Return every fact that applies to a network on (channels, height, width) images, by name.
 
-    A network may do what no metric foresees (fail in its backward pass, say): then the figure is
-    invalid, and the others are there all the same.
+    Or those of some `names` alone. A network may do what no metric foresees (fail in its backward
+    pass, say): then the figure is invalid, and the others are there all the same.
     """
     from ablate.metrics import _count  # with torch
 
     with _count.once():
-        measured = {name: _fact(name, network, input_shape) for name in of_kind("fact")}
+        wanted = of_kind("fact") if names is None else names
+        measured = {name: _fact(name, network, input_shape) for name in wanted}
     return {name: measurement for name, measurement in measured.items() if measurement is not None}
 
 

@@ -16,6 +16,10 @@ Options come after the `*`, with types; an option that names a block has a compo
 (`features.stage1.layer1.conv`), since initial values are drawn by path. `SAMPLES` lists options for
 the contract tests, for 3x32x32 images and 3 outputs. A family works under `torch.device("meta")`.
 
+A family whose option `width` scales its layers has a function `channels(*, <its options>) ->
+list[int]` beside `build`: those of its layers. Where these are equal and all options but the width,
+the networks are equal: matching counts one of them.
+
 Mistakes that only building can find raise ValueError with one line that says where and what to do.
 """
 

@@ -65,17 +65,7 @@ def build(
     Raises:
         ValueError: the channels do not suit a block.
     """
-    plans = [
-        LayerPlan(
-            layer.channels,
-            layer.conv or (conv if i else stem),
-            layer.norm or norm,
-            layer.act or act,
-        )
-        for i, layer in enumerate(layers)
-    ]
-    if width is not None:
-        plans = _scaled(plans, up, width)
+    plans = _plans(layers, width, stem, conv, norm, act, up)
     channels = input_shape[0]
     features: OrderedDict[str, nn.Module] = OrderedDict()
     for number, plan in enumerate(plans, start=1):
@@ -86,6 +76,43 @@ def build(
     network["features"] = nn.Sequential(features)
     network["head"] = _head(channels, outputs, up, act, after)
     return nn.Sequential(network)
+
+
+def channels(
+    *,
+    layers: list[Layer],
+    width: float | None = None,
+    stem: Conv = NORMAL,
+    conv: Conv = NORMAL,
+    norm: Norm = NONE,
+    act: Act = RELU,
+    up: Up = TRANSPOSED,
+    **others: Any,
+) -> list[int]:
+    """Return the channels of every layer at that width."""
+    return [plan.channels for plan in _plans(layers, width, stem, conv, norm, act, up)]
+
+
+def _plans(
+    layers: list[Layer],
+    width: float | None,
+    stem: Conv,
+    conv: Conv,
+    norm: Norm,
+    act: Act,
+    up: Up,
+) -> list[LayerPlan]:
+    """Return the layers with nothing left open."""
+    plans = [
+        LayerPlan(
+            layer.channels,
+            layer.conv or (conv if i else stem),
+            layer.norm or norm,
+            layer.act or act,
+        )
+        for i, layer in enumerate(layers)
+    ]
+    return plans if width is None else _scaled(plans, up, width)
 
 
 def _scaled(plans: list[LayerPlan], up: Up, width: float) -> list[LayerPlan]:

@@ -32,7 +32,7 @@ the target can be found. What needs no rounding stays as it is.
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
@@ -41,12 +41,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from ablate import components
+from ablate import catalog, components
 from ablate.blocks.merge import Join
 from ablate.components import Act, Conv, Down, Head, Merge, Norm
-from ablate.networks import signature
 from ablate.networks._layers import (
     Layer,
     LayerPlan,
@@ -71,6 +69,7 @@ NORMAL = Conv(kind="normal")
 MAXPOOL = Down(kind="maxpool")
 NONE = Merge(kind="none")
 BATCH = Norm(kind="batch")
+NO_NORM = Norm(kind="none")
 RELU = Act(kind="relu")
 GAP = Head(kind="gap")
 
@@ -118,6 +117,48 @@ def build(
         ValueError: the image is too small to be halved once more, or the channels do not suit a
             block.
     """
+    plans = _plans(stages, width, stem, conv, down, merge, norm, act)
+    channels, *size = input_shape
+    features: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, plan in enumerate(plans, start=1):
+        if plan.down is not None and min(size) < 2:
+            raise ValueError(_too_small(input_shape, size, number, plan.down))
+        module, channels, size = _stage(plan, channels, size, span, f"stage {number}")
+        features[f"stage{number}"] = module
+    network: OrderedDict[str, nn.Module] = OrderedDict()
+    network["features"] = nn.Sequential(features)
+    network["head"] = components.build(head, channels, outputs, (size[0], size[1]))
+    return nn.Sequential(network)
+
+
+def channels(
+    *,
+    stages: list[Stage],
+    width: float | None = None,
+    stem: Conv = NORMAL,
+    conv: Conv = NORMAL,
+    down: Down = MAXPOOL,
+    merge: Merge = NONE,
+    norm: Norm = BATCH,
+    act: Act = RELU,
+    **others: Any,
+) -> list[int]:
+    """Return the channels of every layer at that width."""
+    plans = _plans(stages, width, stem, conv, down, merge, norm, act)
+    return [layer.channels for plan in plans for layer in plan.layers]
+
+
+def _plans(
+    stages: list[Stage],
+    width: float | None,
+    stem: Conv,
+    conv: Conv,
+    down: Down,
+    merge: Merge,
+    norm: Norm,
+    act: Act,
+) -> list["_StagePlan"]:
+    """Return the stages with nothing left open."""
     plans = [
         _StagePlan(
             layers=[
@@ -136,19 +177,7 @@ def build(
         )
         for i, stage in enumerate(stages)
     ]
-    if width is not None:
-        plans = _scaled(plans, width)
-    channels, *size = input_shape
-    features: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, plan in enumerate(plans, start=1):
-        if plan.down is not None and min(size) < 2:
-            raise ValueError(_too_small(input_shape, size, number, plan.down))
-        module, channels, size = _stage(plan, channels, size, span, f"stage {number}")
-        features[f"stage{number}"] = module
-    network: OrderedDict[str, nn.Module] = OrderedDict()
-    network["features"] = nn.Sequential(features)
-    network["head"] = components.build(head, channels, outputs)
-    return nn.Sequential(network)
+    return plans if width is None else _scaled(plans, width)
 
 
 def _scaled(plans: list["_StagePlan"], width: float) -> list["_StagePlan"]:
@@ -196,7 +225,7 @@ def _stage(
                     module = make(1)
                 else:
                     module = components.build(plan.down, make)
-                    size = _output_size(module, channels, size)
+                    size = _output_size(plan.down, channels, out, layer, size)
             layers[f"layer{j + 1}"] = module
             channels = out
         if join is not None:
@@ -217,28 +246,27 @@ def _nothing(stride: int, kernel: int | None = None) -> nn.Sequential:
     return nn.Sequential(OrderedDict(skip=nn.AvgPool2d(window, stride)))
 
 
-_output_sizes: dict[tuple[str | int, ...], list[int]] = {}
-
-
-def _output_size(reduction: nn.Module, channels: int, size: list[int]) -> list[int]:
+def _output_size(
+    down: Down, in_channels: int, out_channels: int, layer: LayerPlan, size: list[int]
+) -> list[int]:
     """Return [height, width] of what a reduction makes of an input of that size.
 
-    A forward pass without data, so that no block has to say how it rounds; in evaluation mode,
-    where batch normalisation takes a single image and is quick. Modules of one signature compute
-    the same, and matching asks for the same ones again and again.
+    A forward pass without data through another one like it, so that no block has to say how it
+    rounds. Normalisations keep sizes, so it is built without; and sizes do not depend on channels,
+    so those of all widths that matching tries are known after the first.
     """
-    key: tuple[str | int, ...] = (*signature(reduction), channels, *size)
-    if key in _output_sizes:
-        return list(_output_sizes[key])
-    tensors = {**dict(reduction.named_parameters()), **dict(reduction.named_buffers())}
-    shapes = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
-    image = torch.empty(1, channels, *size, device="meta")
-    reduction.eval()
-    with torch.no_grad():
-        output = functional_call(reduction, shapes, image)
-    reduction.train()
-    _output_sizes[key] = list(output.shape[2:])
+    # The modules too, since a plugin may be replaced by another one of its name.
+    blocks = tuple(catalog.load(one.room, components.name_of(one)) for one in (down, layer.conv))
+    key = (blocks, down, layer.conv, *size)
+    if key not in _output_sizes:
+        make = partial(make_layer, in_channels, out_channels, replace(layer, norm=NO_NORM))
+        with torch.device("meta"), torch.no_grad():
+            output = components.build(down, make).eval()(torch.empty(1, in_channels, *size))
+        _output_sizes[key] = tuple(output.shape[2:])
     return list(_output_sizes[key])
+
+
+_output_sizes: dict[Hashable, tuple[int, ...]] = {}
 
 
 def _too_small(

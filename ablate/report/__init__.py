@@ -6,10 +6,13 @@
     suite_page.py  everything that one suite's page shows
     index_page.py  the table of all suites
     comparison.py  what one comparison's tables and captions say
+    saving.py      what variants save for the same result: tables and curves
     measures.py    the table of what trials measured beside the comparison's metric
     latency.py     the table of how long the networks take
     memory.py      the table of how much memory they need
+    tuning.py      the table of what tuning tried out and chose
     claims.py      the tables of claims and requirements
+    sweeps.py      the table of what claims sweep
     tables.py      one definition of a table → HTML, CSV, Markdown, LaTeX
     figures.py     the figures, in colours for the page and for notes
     pictures.py    what networks make of test images, and the spectra of their errors

@@ -15,6 +15,7 @@ from ablate.evidence.spelling import (
     decimals,
     difference_unit,
     fewer_or_more,
+    listed,
     lower_first,
     match_name,
     number,
@@ -35,6 +36,7 @@ from ablate.study import Measure, Study
 HEADLINES = ("params", "macs", "receptive_field", "activation_memory")
 BUDGETS = ("params", "macs")
 SHORT = {"receptive_field": "Receptive field", "activation_memory": "Activations"}
+IDENTITY = ("suite", "comparison", "variant", "match", "reference")  # of a row's numbers
 NONE = Cell("–", tone="quiet")
 ARROW = {"higher": "↑", "lower": "↓", "none": ""}
 VARIES = "A seed decides the initial weights, the order and augmentation of the data, any subset."
@@ -47,14 +49,18 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
     costs = _costs(comparison)
     unit = difference_unit(measure.unit)
     tested = any(contrast.test_error for contrast in rows)
-    columns = [
-        Column("Variant", numeric=False),
+    title, better = upper_first(measure.title), ARROW[measure.direction]
+    trained = [
         Column("Difference", f"{unit} [95 %]"),
         Column("Effect", numeric=False),
         Column("Seeds", "ok/planned"),
-        Column(upper_first(measure.title), f"{measure.unit} {ARROW[measure.direction]}".strip()),
+        Column(title, f"{measure.unit} {better}".strip()),
         Column("sd", unit),
         *([Column("Test s.e.", unit)] if tested else []),
+    ]
+    columns = [
+        Column("Variant", numeric=False),
+        *(trained if comparison.asked.is_trained else []),
         *(
             Column(_title(comparison, name), _below(comparison, name), group)
             for group, _, name in costs
@@ -201,10 +207,21 @@ def _cells(
     tested: bool,
     costs: list[tuple[str, str, str]],
 ) -> Iterable[Cell]:
-    row, measure = contrast.row, comparison.measure
-    places = decimals(measure.margin)
+    row = contrast.row
     other = against(row.asked, comparison.asked.baseline)
     yield Cell(variant_name(row.asked.variant), (_match_line(row), *([other] if other else [])))
+    if comparison.asked.is_trained:
+        yield from _trained_cells(study, comparison, contrast, tested)
+    for _, network, name in costs:
+        measured, base = _pair(comparison, row, network, name)
+        yield _fact(measured, base, _largest(comparison, name))
+
+
+def _trained_cells(
+    study: Study, comparison: ComparisonEvidence, contrast: Contrast, tested: bool
+) -> Iterable[Cell]:
+    row, measure = contrast.row, comparison.measure
+    places = decimals(measure.margin)
     yield from _difference_cells(contrast, measure, places)
     planned = seeds_planned(study, comparison, row)
     short = "†" if len(row.values) < planned else ""
@@ -214,9 +231,6 @@ def _cells(
     if tested:
         error = contrast.test_error
         yield Cell(number(error.value, places + 1)) if error else NONE
-    for _, network, name in costs:
-        measured, base = _pair(comparison, row, network, name)
-        yield _fact(measured, base, _largest(comparison, name))
 
 
 def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iterable[Cell]:
@@ -225,6 +239,9 @@ def _difference_cells(contrast: Contrast, measure: Measure, places: int) -> Iter
         return
     if contrast.effect is None:
         yield from (Cell("not trained", tone="quiet"), NONE)
+        return
+    if contrast.refused:
+        yield from (Cell("not compared", (contrast.refused,), tone="worse"), NONE)
         return
     if contrast.difference is None:
         yield NONE
@@ -280,6 +297,8 @@ def _values(study: Study, comparison: ComparisonEvidence, contrast: Contrast) ->
         f"population_low{points}": error.population[0] if error and error.population else None,
         f"population_high{points}": error.population[1] if error and error.population else None,
     }
+    if not comparison.asked.is_trained:
+        found = {key: found[key] for key in IDENTITY}
     for network, measured in (("full", row.full), ("trained", row.trained)):
         found |= {f"{name}_{network}": _value(measured.get(name)) for name in HEADLINES}
     paths = {path for r in comparison.rows for path in (*r.asked.solved, *r.asked.full_solved)}
@@ -307,6 +326,12 @@ def labels(study: Study, comparison: ComparisonEvidence) -> dict[str, Value]:
 def _notes(
     study: Study, comparison: ComparisonEvidence, rows: tuple[Contrast, ...]
 ) -> Iterable[str]:
+    if not comparison.asked.is_trained:
+        yield "Facts of the full networks, by their structure; nothing is trained."
+        if any(row.asked.reference for row in comparison.rows):
+            yield "Costs (×, %) are against each row's reference. Tinted rows have none."
+        yield from _code_note(study)
+        return
     measure, data = comparison.measure, comparison.data
     unit = difference_unit(measure.unit)
     of_unit = f", {measure.unit}" if measure.unit else ""
@@ -321,10 +346,22 @@ def _notes(
         f"{upper_first(measure.title)}{of_unit} ({measure.direction} is better){tested}: mean and "
         f"standard deviation (sd) over the seeds that ended well. {VARIES}"
     )
-    yield (
-        f"Difference: from {reference} with its 95 % interval (Welch, over seeds, unpaired, each "
-        "row for itself)."
-    )
+    how = "Welch, over seeds, unpaired"
+    if comparison.asked.paired:
+        how = "Student's t, of the differences paired by seed"
+    yield f"Difference: from {reference} with its 95 % interval ({how}, each row for itself)."
+    if any(contrast.left_out for contrast in rows):
+        yield (
+            "Of seeds that only one of the two has, the difference has none: "
+            + listed(
+                [
+                    f"{row_name(contrast.row.asked)} {number(contrast.left_out)} left out"
+                    for contrast in rows
+                    if contrast.left_out
+                ]
+            )
+            + "."
+        )
     if not comparison.against_baseline:
         yield "Costs (×, %) are against the same. Tinted rows are compared with no other."
     yield (
@@ -339,6 +376,8 @@ def _notes(
         )
     if any(len(c.row.values) < seeds_planned(study, comparison, c.row) for c in rows):
         yield "† fewer seeds than planned."
+    if comparison.asked.tuning is not None:
+        yield "Each row is trained at the settings that its own tuning chose (table Tuning)."
     yield from standing(study, comparison)
 
 
@@ -374,7 +413,7 @@ def _code_note(study: Study) -> Iterable[str]:
 
 def _networks(comparison: ComparisonEvidence) -> list[tuple[str, str]]:
     """Return the networks whose facts are shown: the heading, and which one of a row it is."""
-    if any(row.full_differs for row in comparison.rows):
+    if comparison.asked.is_trained and any(row.full_differs for row in comparison.rows):
         return [("Full network", "full"), ("Network as trained", "trained")]
     return [("", "full")]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from ablate.evidence import welch
+from ablate.evidence import paired, welch
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import gain
@@ -128,6 +128,7 @@ def forest(
     unit = difference_unit(measure.unit)
     baseline = variant_name(comparison.baseline.asked.variant)
     rows = [c for c in contrasts(comparison) if (c.reference or c.row).values and c.row.values]
+    rows = [c for c in rows if not c.refused]
     id = f"fig-{comparison.asked.table.removeprefix('tbl-')}-forest"
     name, whose, lacking = (
         (baseline, "the baseline's mean", f"the baseline, {baseline}, has no finished trial.")
@@ -135,6 +136,8 @@ def forest(
         else ("each row's reference", "the mean of its row's reference",
               "no reference has a finished trial.")
     )  # fmt: skip
+    if comparison.asked.paired:
+        whose = "the same seed of what its row is compared with"
     title = f"{upper_first(measure.title)}: difference from {name}"
     drawn = Drawn()
     if rows:
@@ -150,7 +153,7 @@ def forest(
         title=title,
         notes=(
             f"Marker and bar: mean difference in {with_unit(lower_first(measure.title), '')}"
-            f"{f', {unit},' if unit else ''} and its 95 % interval (Welch, over seeds). "
+            f"{f', {unit},' if unit else ''} and its 95 % interval ({_method(comparison)}). "
             f"Ticks: the seeds, each against {whose}. "
             f"Grey band: the margin, ±{_limit(comparison)}. Marks as in the table.",
         ),
@@ -158,6 +161,10 @@ def forest(
         drawn=drawn,
         lacking=lacking,
     )
+
+
+def _method(comparison: ComparisonEvidence) -> str:
+    return "of differences paired by seed" if comparison.asked.paired else "Welch, over seeds"
 
 
 def curves(
@@ -219,6 +226,8 @@ def _forest(
         ax.plot((0, 0), strip, color=palette.quiet, linewidth=0.8, zorder=1)
         centre = welch.mean([*(contrast.reference or contrast.row).values.values()])
         shifts = [value - centre for value in contrast.row.values.values()]
+        if contrast.reference is not None and contrast.pairs is not None:
+            shifts = paired.gaps(contrast.row.values, contrast.reference.values)
         ax.plot(shifts, [at + 0.34] * len(shifts), "|", color=colour, markersize=6, alpha=0.75)
         _words_beside(ax, comparison, contrast, at, colour)
         if contrast.interval is not None:

@@ -61,10 +61,10 @@ def index(found: list[Evidence], unreadable: list[str]) -> Index:
         title="All suites",
         notes=(
             "The newest study of each suite. Strongest effect: of the rows whose 95 % interval "
-            "(Welch, over seeds) lies beyond the margin, the one with the largest difference from "
-            "what it is compared with, counted in margins. Screening: not to be cited, for reasons "
-            "that the suite's page gives. Numbers of different suites are of different networks "
-            "and data.",
+            "(Welch, over seeds, or paired by seed where its suite says so) lies beyond the "
+            "margin, the one with the largest difference from what it is compared with, counted "
+            "in margins. Screening: not to be cited, for reasons that the suite's page gives. "
+            "Numbers of different suites are of different networks and data.",
         ),
         columns=(
             Column("Suite", numeric=False),
@@ -107,7 +107,7 @@ def _line(evidence: Evidence) -> Line:
     cells = (
         Cell(study.suite, (one_line(study.title),), link=f"{study.suite}/index.html"),
         Cell(one_line(study.question)),
-        Cell(f"{number(ok)}/{number(planned)}"),
+        Cell(f"{number(ok)}/{number(planned)}") if planned else Cell("none", tone="quiet"),
         Cell("partial, screening" if ok < planned else "screening" if screening else "citable"),
         _strongest_cell(evidence, strongest),
         _data_cell(evidence),

@@ -73,11 +73,18 @@ def inputs(runs: Path, study: Study) -> Inputs:
     for comparison in study.comparisons:
         for ids in comparison.passes.values():
             ask("pass", ids)
-        for row in comparison.rows:
+        for row in (*comparison.rows, *comparison.budgets):
             ask("trial", row.trials.values())
+            for cell in row.tuned.trials if row.tuned else ():
+                ask("trial", cell.values())
             ask("fact", (row.facts, row.full_facts))
             ask("reading", row.readings.values())
-    seen = {
+        ask("fact", [point.facts for point in comparison.points])
+        ask("trial", comparison.control.values())
+    # What an older study of the suite asked decides what is said of claims that were changed.
+    older = (runs / "studies").glob(f"{study.suite}-*/study.json")
+    studies = {f"study {path.parent.name}": [_content(path)] for path in sorted(older)}
+    seen = studies | {
         name: [_content(place / file) for file in ("", "record.json", "arrays.npz")]
         for name, place in asked.items()
     }
@@ -118,14 +125,14 @@ def key_of_figures(study: Study, comparison: ComparisonAsked, seen: Inputs) -> s
     """Return a digest of all that the figures of a comparison depend on: all but its passes."""
     ids = {
         name
-        for row in comparison.rows
+        for row in (*comparison.rows, *comparison.budgets)
         for name in (
             *(f"trial {id}" for id in row.trials.values()),
             *(f"fact {id}" for id in (row.facts, row.full_facts)),
             *(f"reading {id}" for id in row.readings.values()),
         )
     }
-    asked = comparison.model_dump(mode="json", exclude={"passes"})
+    asked = comparison.model_dump(mode="json", exclude={"passes", "control"})
     # When a study stops decides whether trials are missing, and hence whether there are exports.
     return _key(_MAKER, asked, study.stop, {id: seen[id] for id in ids})
 

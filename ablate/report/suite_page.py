@@ -32,6 +32,9 @@ from ablate.report import (
     measures,
     memory,
     pictures,
+    saving,
+    sweeps,
+    tuning,
 )
 from ablate.report.cite import Snippet
 from ablate.report.figures import Drawn, Figure
@@ -63,11 +66,16 @@ class Section:
     answer: Answer
     results: Table
     runs: Table | None  # None where no row is trained, as for what follows from it
+    saving: Table | None  # None where no further widths were asked for, as are these two
+    budgets: Table | None
+    saved: Figure | None
     measures: Table | None
     latency: Table | None
     memory: Table | None
     facts: Table | None
     claims: Table | None
+    sweeps: Table | None
+    tuning: Table | None  # None where every row has the suite's settings
     forest: Figure | None
     curves: Figure | None
     pictures: Figure | None  # None for a task that keeps none, as are the spectra
@@ -84,14 +92,18 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         found = (
-            *(self.results, self.measures, self.latency, self.memory),
-            *(self.facts, self.claims, self.runs),
+            *(self.results, self.saving, self.budgets),
+            *(self.measures, self.latency, self.memory),
+            *(self.tuning, self.facts, self.claims, self.sweeps, self.runs),
         )
         return tuple(table for table in found if table is not None)
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        found = (self.forest, self.pictures, self.spectra, self.fields, self.curves)
+        found = (
+            *(self.forest, self.saved, self.pictures),
+            *(self.spectra, self.fields, self.curves),
+        )
         return tuple(figure for figure in found if figure is not None)
 
 
@@ -226,12 +238,17 @@ def _numbered(
         replace(
             section,
             results=given(section.results),
+            saving=numbered(section.saving),
+            budgets=numbered(section.budgets),
             measures=numbered(section.measures),
             latency=numbered(section.latency),
             memory=numbered(section.memory),
             facts=numbered(section.facts),
+            tuning=numbered(section.tuning),
             claims=numbered(section.claims),
+            sweeps=numbered(section.sweeps),
             forest=numbered(section.forest),
+            saved=numbered(section.saved),
             pictures=numbered(section.pictures),
             spectra=numbered(section.spectra),
             fields=numbered(section.fields),
@@ -254,11 +271,16 @@ def _section(evidence: Evidence, answer: Answer, kept: Mapping[str, Drawn]) -> S
         answer=answer,
         results=comparison.results(study, found),
         runs=comparison.runs(study, found),
+        saving=saving.table(study, found),
+        budgets=saving.points(study, found),
+        saved=saving.figure(drawn, kept, saving.is_complete(found)),
         measures=measures.measures(study, found),
         latency=latency.latency(study, found),
         memory=memory.memory(study, found),
         facts=comparison.facts(study, found),
         claims=claims.claims(evidence, found),
+        sweeps=sweeps.sweeps(study, found),
+        tuning=tuning.tuning(study, found),
         forest=figures.forest(drawn, kept, exports) if is_trained else None,
         curves=figures.curves(drawn, kept, exports) if is_trained else None,
         pictures=pictures.pictures(drawn, kept, exports),
@@ -298,7 +320,7 @@ def _population(found: ComparisonEvidence) -> str | None:
 def _chips(evidence: Evidence) -> Iterable[str]:
     study = evidence.study
     ok, planned = progress(evidence)
-    yield f"{number(ok)} of {counted(planned, 'trial')} ok"
+    yield f"{number(ok)} of {counted(planned, 'trial')} ok" if planned else "nothing is trained"
     rows = [row for found in evidence.comparisons for row in found.rows]
     if seeds := {len(row.values) for row in rows if row.trials}:
         yield f"{between(seeds, 'seed')} a row"
@@ -348,11 +370,14 @@ def _failures(evidence: Evidence) -> Iterable[str]:
 def _method(evidence: Evidence) -> Iterable[tuple[str, tuple[str, ...]]]:
     study = evidence.study
     yield "Data", tuple(dict.fromkeys(s for c in evidence.comparisons for s in _data(c.data)))
-    yield "Recipe", tuple(dict.fromkeys(_recipe(c) for c in evidence.comparisons))
+    trained = [found for found in evidence.comparisons if found.asked.is_trained]
+    if trained:
+        yield "Recipe", tuple(dict.fromkeys(_recipe(c) for c in trained))
     steps = {t.steps for t in evidence.trials().values() if t.outcome == "ok" and t.steps}
     if steps:
         yield "Steps", (f"{between(steps, 'optimizer step')} a trial",)
-    yield "Seeds", tuple(_seeds(study))
+    if trained:
+        yield "Seeds", tuple(_seeds(study))
     yield "Profile", (f"{one_line(study.profile)}", *(one_line(o) for o in study.overrides))
     yield "Device", (f"{one_line(study.device)} in {one_line(study.precision)}",)
     if study.commit:
@@ -376,7 +401,8 @@ def _method(evidence: Evidence) -> Iterable[tuple[str, tuple[str, ...]]]:
 
 def _data(data: DataUsed) -> Iterable[str]:
     yield describe_data(data)
-    yield f"digest {one_line(data.digest)}"
+    if data.digest:
+        yield f"digest {one_line(data.digest)}"
     if data.fallback_reason is not None:
         yield f"in place of {one_line(data.requested)}: {one_line(data.fallback_reason)}"
     yield from map(one_line, data.notes)

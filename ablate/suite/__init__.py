@@ -9,12 +9,17 @@
     resolve.py     base, comparison, profile, command line and variant → one configuration
     seeds.py       how many seeds each variant gets
     load.py        all of these in order: a suite file in, configurations and problems out
+    tune.py        the cells that tuning tries out; cells.py: of each row, as configurations
     match.py       widths or epochs re-solved until a budget agrees with the baseline's
+    budgets.py     widths solved to multiples of the baseline's budget: points of curves
     preflight.py   builds every variant, refuses those that change nothing
+    claimed.py     what of claims only the built networks can tell
+    sweeps.py      networks that no row has, and that claims are about all the same
     ask.py         comparisons and rows as a study writes them down
     planned.py     what a plan is: a study with the state of its trials, facts, readings and passes
     plan.py        making one: what is there, and the time left
-    notices.py     what the plan's numbers will not be good for
+    pairing.py     whether the parameters of paired rows agree
+    notices.py     what the plan's numbers will not be good for; foretell.py: of claims, by seeds
     remembered.py  plans that were made before
 
 Up to `load.py`, in `planned.py` and in `remembered.py` nothing needs torch.

@@ -1,7 +1,8 @@
 """What is asked, in the form in which a study writes it down."""
 
 from ablate import catalog, environment, records
-from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study
+from ablate.evidence.tuning import score_name
+from ablate.study import ComparisonAsked, DataUsed, Measure, Row, Study, Tuning
 from ablate.suite.load import Loaded
 from ablate.suite.preflight import BuiltRow, Checked
 from ablate.suite.seeds import rule, union
@@ -28,11 +29,16 @@ def row_of(
         facts=fact,
         full_facts=full,
         readings=readings,
+        tuned=built.tuned,
     )
 
 
 def comparison_of(
-    loaded: Loaded, item: Checked, rows: list[Row], passes: dict[str, list[str]]
+    loaded: Loaded,
+    item: Checked,
+    rows: list[Row],
+    passes: dict[str, list[str]],
+    control: dict[int, str],
 ) -> ComparisonAsked:
     """Return a comparison as asked: its rows, its measure and margin, its data and claims."""
     comparison, opened = item.comparison, item.opened
@@ -40,11 +46,14 @@ def comparison_of(
     name = comparison.metric or task.PRIMARY
     metric = catalog.load("metrics", name)
     dataset, sizes = opened.dataset, rows[0].config["data"]
+    tune = comparison.tuned(loaded.applied.profile)
     used = {
         "train": min(sizes["train_images"] or 10**9, len(dataset.train.images)),
         "validation": 0 if dataset.validation is None else len(dataset.validation.images),
         "test": min(sizes["test_images"] or 10**9, len(dataset.test.images)),
     }
+    if not any(row.seeds for row in rows):
+        used = {}  # how many images there are says nothing where none is trained on
     return ComparisonAsked(
         id=comparison.id,
         title=comparison.title,
@@ -72,6 +81,16 @@ def comparison_of(
         passes=passes,
         margins={} if loaded.latency is None else {"latency": loaded.latency.margin},
         readings=comparison.metrics_read(loaded.applied.profile),
+        paired=comparison.paired,
+        control=control,
+        tuning=None
+        if tune is None
+        else Tuning(
+            cells=tune.cells,
+            drawn=tune.random is not None,
+            seeds=tune.tuning_seeds,
+            score=score_name(name),
+        ),
     )
 
 
@@ -94,7 +113,7 @@ def study_of(loaded: Loaded, asked: list[ComparisonAsked], device: str) -> Study
         notes=suite.notes,
         profile=applied.profile,
         overrides=loaded.request.typed,
-        seeds=union(list(row.trials) for comparison in asked for row in comparison.rows),
+        seeds=union(row.seeds for comparison in asked for row in comparison.rows),
         stop={"until": until.until, "at_most": float(until.at_most)} if until else None,
         device=device,
         precision=", ".join(sorted(used)),

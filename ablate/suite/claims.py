@@ -14,6 +14,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
 
@@ -31,16 +33,27 @@ class _Claim(BaseModel):
     says: str  # the note's own words
     metric: str
     # None: every match, each for itself
-    match: Literal["none", "params", "macs", "compute"] | None = None
+    # "result": for the same value of what the comparison is read by, along its `budgets`.
+    match: Literal["none", "params", "macs", "compute", "result"] | None = None
     primary: bool = False  # belongs to the family that multiplicity is corrected over
     device: Literal["cpu", "cuda", "mps"] | None = None
     at: dict[str, float | str] = {}  # where it is measured, e.g. {batch: 1}
     over: dict[str, Annotated[list[float | str], Field(min_length=2)]] = {}  # values swept
+    # Notes and lines of claims that cannot hold where this one does; each is told of the other.
+    contradicts: list[Annotated[str, AfterValidator(_reference)]] = []
 
     def variants(self) -> list[str]:
         """Return the names of the variants that the claim is about."""
         raise TypeError(f"{type(self).__name__} names no variants")
 
+    @model_serializer(mode="wrap")
+    def _as_it_was(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later and is not set, so that a study asked again is the same."""
+        found: dict[str, Any] = handler(self)
+        return {k: v for k, v in found.items() if k not in _CAME_LATER or v not in ([], {})}
+
+
+_CAME_LATER = ("contradicts", "within")
 
 _RELATION = re.compile(r"\s*([^<>=]+?)\s*(<|>|=)\s*([^<>=]+?)\s*")
 _RATIO = re.compile(r"\s*([^/]+?)\s*/\s*([^/]+?)\s*")
@@ -54,7 +67,31 @@ def _relation(text: str, signs: str) -> str:
     if match[2] not in signs:
         which = " or ".join(signs)
         raise ValueError(f"a claim of this kind expects {which}; write for example `{example}`")
+    names = [*_names(match[1]), *_names(match[3])]
+    if "" in names:
+        raise ValueError(f"{text!r} has a comma too many; write for example `{_SEVERAL}`")
+    if len(names) > 2 and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{text!r} names {twice!r} twice; name each variant once")
+    if names.count(ALL) and (len(names) > 2 or names == [ALL, ALL]):
+        raise ValueError(
+            f"{text!r}: `{ALL}` stands for every variant but one; write for example "
+            f"`pixel_shuffle {signs[0]} {ALL}`"
+        )
     return _two(text, match[1], match[3])
+
+
+# In place of a metric: what two networks compute. Of equalities.
+FUNCTION = "function"
+RESULT = "result"  # the match of a claim on what is saved
+
+ALL = "all"  # in an order or equivalence: every variant of the comparison but the one named
+_SEVERAL = "strided, strided_4x4 < maxpool"
+
+
+def _names(side: str) -> list[str]:
+    """Return the variants that one side of a relation names, between commas."""
+    return [name.strip() for name in side.split(",")]
 
 
 def _ratio(text: str) -> str:
@@ -81,36 +118,144 @@ def _margin(value: Any) -> Any:
     return value
 
 
+_BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, **_BYTES}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+
+
+def _amount(value: Any) -> Any:
+    """Accept `5 ms` and `64 MiB` beside a number in the metric's unit, all above zero."""
+    match = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    sound = match is not None and match[2] in _UNITS and float(match[1]) > 0
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        sound = value > 0
+    if not sound:
+        units = ", ".join(_UNITS)
+        raise ValueError(
+            f"{value!r} is no amount above zero; write a number, or one with a unit ({units}), for "
+            "example 5 ms"
+        )
+    return value
+
+
+def _scaled(text: str) -> float:
+    match = _AMOUNT.fullmatch(text.strip())
+    assert match is not None  # validated
+    return float(match[1]) * _UNITS[match[2]]
+
+
 Inequality = Annotated[str, AfterValidator(lambda text: _relation(text, "<>"))]
 Equation = Annotated[str, AfterValidator(lambda text: _relation(text, "="))]
 Ratio = Annotated[str, AfterValidator(_ratio)]
 Margin = Annotated[float | str, BeforeValidator(_margin)]
 
 
+class AtMost(BaseModel):
+    """The most that a variant may cost to be compared at all, and at which setting it is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    at_most: Annotated[float | str, BeforeValidator(_amount)]
+    at: dict[str, float | str] = {}
+
+    @property
+    def limit(self) -> float:
+        """The limit in the metric's unit: seconds, bytes, or a count."""
+        return _scaled(self.at_most) if isinstance(self.at_most, str) else self.at_most
+
+    @property
+    def unit(self) -> str:
+        """The unit that it is written with: `s` of 5 ms, `B` of 64 MiB; "" of a bare number."""
+        if not isinstance(self.at_most, str):
+            return ""
+        return "B" if self.at_most.endswith("B") else "s"
+
+
 class Order(_Claim):
-    """One variant has more or less of a metric than another, by at least the margin."""
+    """One variant has more or less of a metric than another, by at least the margin.
+
+    Several may stand on a side, between commas: `strided, strided_4x4 < maxpool` says it of each,
+    `pixel_shuffle > bilinear, nearest` that the first is the best of the three, and
+    `pixel_shuffle > all` the same of all variants of the comparison. `within` keeps to those that
+    cost no more: `{macs: {at_most: 40_000_000}}`, `{latency: {at_most: 5 ms, at: {batch: 1}}}`.
+
+    =========  =================================================================================
+    metric     a fact, what is trained, latency or a peak of memory
+    direction  that of `expect`, whether or not more of the metric is better
+    margin     in the metric's unit, or a share of what the baseline has; of latency a ratio - 1
+    match      each of the comparison's for itself, or the one that `match` names
+    at         of latency and peaks: batch, precision, …; each setting for itself
+    over       of facts: each value for itself
+    decided    by `decide.order`
+    =========  =================================================================================
+    """
 
     kind: Literal["order"]
     expect: Inequality
     margin: Margin
+    within: dict[str, AtMost] = {}
 
     def variants(self) -> list[str]:
-        return _sides(_RELATION, self.expect)
+        return [name for side in self.sides() for name in side if name != ALL]
+
+    def sides(self) -> tuple[list[str], list[str]]:
+        """Return the variants to the left and to the right of the sign."""
+        return _both(self.expect)
+
+    @model_validator(mode="after")
+    def _of_one(self) -> Self:
+        _not_swept(self.over, self.sides(), self.within)
+        several = [len(side) > 1 or side == [ALL] for side in self.sides()]
+        if self.within and several not in ([True, False], [False, True]):
+            raise ValueError(
+                "`within` keeps one variant and those that it is compared with to a budget; write "
+                "one on one side and several on the other, for example `pixel_shuffle > all`"
+            )
+        return self
 
 
 class Equivalence(_Claim):
-    """Two variants differ by less than the margin."""
+    """Two variants differ by less than the margin; with several on a side, every two do.
+
+    =========  =================================================================================
+    metric     a fact, what is trained, latency or a peak of memory
+    direction  none
+    margin     as of an order; the bounds are those of two one-sided tests
+    match      as of an order; so are `at` and `over`
+    decided    by `decide.equivalence`
+    =========  =================================================================================
+    """
 
     kind: Literal["equivalence"]
     expect: Equation
     margin: Margin
 
+    @model_validator(mode="after")
+    def _of_two(self) -> Self:
+        _not_swept(self.over, self.sides(), {})
+        return self
+
     def variants(self) -> list[str]:
-        return _sides(_RELATION, self.expect)
+        return [name for side in self.sides() for name in side if name != ALL]
+
+    def sides(self) -> tuple[list[str], list[str]]:
+        """Return the variants to the left and to the right of the sign."""
+        return _both(self.expect)
 
 
 class RatioClaim(_Claim):
-    """A metric of one variant is so many times that of another."""
+    """A metric of one variant is so many times that of another.
+
+    =========  =================================================================================
+    metric     a fact, what is trained (the ratio of the means), latency or a peak of memory;
+               `params.block` of the blocks in which the two differ (evidence/blocks.py)
+    direction  that of `of`: the first over the second
+    margin     none: `about` holds within `band`, a share of it; `at_least`, `at_most` as they are
+    match      as of an order; so are `at` and `over`. `at: {layer: …}` names the part of a network
+               that `params.block` is of
+    decided    by `decide.about`, on logarithms
+    =========  =================================================================================
+    """
 
     kind: Literal["ratio"]
     of: Ratio
@@ -130,7 +275,16 @@ class RatioClaim(_Claim):
 
 
 class Range(_Claim):
-    """A metric of one variant lies between two numbers."""
+    """A metric of one variant lies between two numbers.
+
+    =========  =================================================================================
+    metric     a fact, what is trained (its mean) or a peak of memory; no time, which is a machine's
+    direction  none
+    margin     none: the numbers are what is claimed
+    match      as of an order; so are `at` and `over`
+    decided    by `decide.about`
+    =========  =================================================================================
+    """
 
     kind: Literal["range"]
     of: str
@@ -148,7 +302,18 @@ class Range(_Claim):
 
 
 class Equality(_Claim):
-    """Two variants have exactly the same value (arithmetic), or compute the same function."""
+    """Two variants have exactly the same value (arithmetic), or compute the same function.
+
+    =========  =================================================================================
+    metric     a fact or what is trained, seed by seed; or `function`: the outputs of the full
+               networks with tied weights, as drop-ins (metrics/equality.py)
+    direction  none
+    margin     none; of functions rounding in float64, 1e-10 of the largest output
+    match      as of an order; so is `over`
+    decided    by `hypotheses.equal`; of what is trained no interval shows it, so only equal values
+               of every seed support it
+    =========  =================================================================================
+    """
 
     kind: Literal["equality"]
     expect: Equation
@@ -158,7 +323,16 @@ class Equality(_Claim):
 
 
 class Count(_Claim):
-    """A variant has exactly so many of something (parameters, MACs, pixels)."""
+    """A variant has exactly so many of something (parameters, MACs, pixels).
+
+    =========  =================================================================================
+    metric     a fact, or what is trained: every seed must have that number
+    direction  none
+    margin     none
+    match      as of an order; so is `over`
+    decided    equal or not
+    =========  =================================================================================
+    """
 
     kind: Literal["count"]
     of: str
@@ -169,7 +343,18 @@ class Count(_Claim):
 
 
 class Trend(_Claim):
-    """A metric of a variant rises or falls along the values that `over` sweeps."""
+    """A metric of a variant rises or falls along the values that `over` sweeps.
+
+    =========  =================================================================================
+    metric     a fact
+    direction  that of `expect`, along the values as they are written; numbers go up
+    margin     in the metric's unit, or a share of the first value: what the last must be beyond the
+               first, and what a step may turn back by
+    match      the drop-in network
+    over       one setting of the network, two values or more
+    decided    by `decide.trend`: over all values at once
+    =========  =================================================================================
+    """
 
     kind: Literal["trend"]
     of: str
@@ -181,7 +366,17 @@ class Trend(_Claim):
 
 
 class RequirementClaim(_Claim):
-    """A variant reaches what the note asks of it."""
+    """A variant reaches what the note asks of it.
+
+    =========  =================================================================================
+    metric     a fact of the full network; or what is trained, as the full profile trains it
+    direction  that of the limits
+    margin     none
+    match      the drop-in
+    over       of facts: each value for itself
+    decided    a fact at once; of what is trained every seed must reach it (requirements.py)
+    =========  =================================================================================
+    """
 
     kind: Literal["requirement"]
     of: str
@@ -199,11 +394,22 @@ class RequirementClaim(_Claim):
 
 
 class Question(_Claim):
-    """The note asks which is better; the report answers, and judges nothing."""
+    """The note asks which is better; the report answers, and judges nothing.
+
+    =========  =================================================================================
+    metric     a fact, what is trained, latency or a peak of memory
+    direction  the metric's own; of one that has none the highest is named
+    margin     as of an order
+    match      as of an order; so is `at`
+    over       no
+    decided    by `hypotheses.apart`, at a level for all pairs together
+    =========  =================================================================================
+    """
 
     kind: Literal["question"]
     between: Annotated[list[str], Field(min_length=2)]
     margin: Margin
+    within: dict[str, AtMost] = {}  # only of those that cost no more; as in `Order`
 
     def variants(self) -> list[str]:
         return self.between
@@ -224,6 +430,19 @@ Claim = Annotated[
 KINDS = [
     get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(Claim)[0])
 ]
+
+
+def _not_swept(over: object, sides: tuple[list[str], list[str]], within: object) -> None:
+    if over and ([ALL] in sides or within):
+        raise ValueError(
+            f"a sweep (`over`) is of two variants that are named; it goes with no `{ALL}` and no "
+            "`within`"
+        )
+
+
+def _both(expect: str) -> tuple[list[str], list[str]]:
+    ours, theirs = _sides(_RELATION, expect)
+    return _names(ours), _names(theirs)
 
 
 def _sides(form: re.Pattern[str], text: str) -> list[str]:

@@ -5,7 +5,7 @@ checked all the same.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ablate.suite.references import references
 from ablate.suite.request import Applied, Request, apply
 from ablate.suite.resolve import Draft, Layer, configure
 from ablate.suite.schema import Comparison, Latency, Memory, OwnProfile, Profile, Suite
-from ablate.suite.seeds import seeds_of
+from ablate.suite.seeds import control_of, seeds_of
 from ablate.suite.source import Loc, Problem, Source, SuiteError, parse
 from ablate.suite.structure import structure
 
@@ -42,6 +42,7 @@ class Loaded:
     variants: dict[str, list[Variant]]  # by comparison; the baseline first
     plugins: dict[str, Path]  # by "room/name"
     problems: list[Problem]
+    claims: dict[str, list[Loc]] = field(default_factory=dict)  # where those of each comparison are
 
     @property
     def latency(self) -> Latency | None:
@@ -59,6 +60,22 @@ class Loaded:
         """Return the seeds of a variant, under the profile that is run unless another is given."""
         name = self.applied.profile if profile is None else profile
         return seeds_of(self.suite, name, comparison, variant, self.applied.seeds)
+
+    def is_static(self, comparison: Comparison) -> bool:
+        """Return whether a comparison is measured and never trained, by the suite itself.
+
+        Where only the profile or the command line says so, what takes training may be asked: it is
+        not tested then.
+        """
+        said = self.suite.seeds if comparison.seeds is None else comparison.seeds
+        return said == 0 and not any(
+            self.seeds(comparison, variant.name) for variant in self.variants[comparison.id]
+        )
+
+    def control(self, comparison: Comparison, profile: str | None = None) -> int:
+        """Return with how many further seeds its baseline is held against itself, likewise."""
+        name = self.applied.profile if profile is None else profile
+        return control_of(self.suite, name, comparison, self.request.control)
 
 
 def find(name: str) -> Path:
@@ -110,13 +127,17 @@ def load(request: Request, default_profile: str) -> Loaded:
     applied = apply(request, suite, default_profile)
     problems += applied.problems
     only = suite.profiles.get(applied.profile, Profile()).comparisons
-    places, variants = {}, {}
+    places, variants, claims = {}, {}, {}
     drafts = list(_not_compared(suite))
     for index, comparison in enumerate(suite.comparisons):
         at = form.place("comparisons", index)
         profiles = {*suite.profiles, "full"}
         if only is None or comparison.id in only:
             places[comparison.id] = at
+            claims[comparison.id] = [
+                form.place("comparisons", index, "claims", number)
+                for number in range(len(comparison.claims))
+            ]
             found = list(_variants(suite, comparison, at, applied))
             drafts += [draft for v in found for draft in (v.trained, v.full)]
             kept = comparison.profiles.get(applied.profile, OwnProfile()).variants
@@ -129,7 +150,7 @@ def load(request: Request, default_profile: str) -> Loaded:
     said = {problem.message for problem in plugin_problems}
     for draft in drafts:
         problems += [p for p in draft.located(source) if p.message not in said]
-    return Loaded(source, suite, request, applied, places, variants, plugins, problems)
+    return Loaded(source, suite, request, applied, places, variants, plugins, problems, claims)
 
 
 def _plugins(suite: Suite, source: Source, folder: Path) -> tuple[dict[str, Path], list[Problem]]:

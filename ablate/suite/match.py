@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablate import catalog
+from ablate import catalog, components
+from ablate.components import Network
 from ablate.metrics import flops_train
 from ablate.suite import dotted
 from ablate.suite.source import Loc
@@ -105,13 +106,16 @@ def solve(
     def in_full(value: float) -> int:
         return budget(at(value), kind, shape, outputs)
 
+    def once(count: Callable[[float], int]) -> Callable[[float], int]:
+        return _once_for_channels(count, network) if knob == KNOB else count
+
     if kind == "macs":
         quickly = _quick_macs(lambda value: _build(at(value), shape, outputs), shape)
         with suppress(Unreachable):
-            found = _nearest(quickly, is_whole, target, tolerance, name, kind)
+            found = _nearest(once(quickly), is_whole, target, tolerance, name, kind)
             if quickly(found.value) == in_full(found.value):
                 return found
-    return _nearest(in_full, is_whole, target, tolerance, name, kind)
+    return _nearest(once(in_full), is_whole, target, tolerance, name, kind)
 
 
 def training_flops(network: nn.Module, shape: Shape) -> int:
@@ -182,9 +186,16 @@ def _params(built: nn.Module) -> int:
 
 
 def _macs(built: nn.Module, shape: Shape) -> int:
+    for module in built.modules():
+        if type(module) is nn.BatchNorm2d:  # slow without values; it has no products and no shape
+            module.forward = _unchanged  # type: ignore[assignment,method-assign]
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         built.eval()(torch.empty(1, *shape))
     return int(counter.get_total_flops()) // 2  # it counts a multiply-add as two
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
 
 
 def _quick_macs(build: Callable[[float], nn.Module], shape: Shape) -> Callable[[float], int]:
@@ -214,6 +225,29 @@ def _quick_macs(build: Callable[[float], nn.Module], shape: Shape) -> Callable[[
         return found
 
     return count
+
+
+def _once_for_channels(
+    count: Callable[[float], int], network: Mapping[str, Any]
+) -> Callable[[float], int]:
+    """Return a count by width that counts no network twice: many widths round to one.
+
+    As it was where the network's family does not say the channels that a width gives.
+    """
+    component = Network.model_validate(network)
+    family = catalog.load(component.room, components.name_of(component))
+    if not hasattr(family, "channels"):
+        return count
+    options = components.options_of(component)
+    counts: dict[tuple[int, ...], int] = {}
+
+    def counted(width: float) -> int:
+        channels = tuple(family.channels(**(options | {"width": width})))
+        if channels not in counts:
+            counts[channels] = count(width)
+        return counts[channels]
+
+    return counted
 
 
 def _by_positions(layers: Mapping[str, _ConvNd | nn.Linear], positions: Mapping[str, int]) -> int:

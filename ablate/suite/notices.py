@@ -4,6 +4,7 @@ from typing import Any
 
 from ablate.evidence import welch
 from ablate.study import ComparisonAsked, Study
+from ablate.suite import foretell
 from ablate.suite.preflight import Checked
 from ablate.suite.schema import OwnProfile
 
@@ -13,16 +14,21 @@ FEWEST_STEPS = 450  # below it short training gives wrong answers, not just nois
 def notices(study: Study, checked: list[Checked]) -> list[str]:
     """Return what is to be said of a study, a sentence each."""
     said = []
+    trained = [
+        (item, comparison)
+        for item, comparison in zip(checked, study.comparisons, strict=True)
+        if comparison.is_trained
+    ]
     for reason in dict.fromkeys(
-        item.opened.fallback_reason for item in checked if item.opened.fallback_reason
+        item.opened.fallback_reason for item, _ in trained if item.opened.fallback_reason
     ):
         names = ", ".join(
             f"{item.comparison.id} ({item.opened.dataset.title} for {item.opened.requested})"
-            for item in checked
+            for item, _ in trained
             if item.opened.fallback_reason == reason
         )
         said.append(f"fallback data for {names}: {reason}; nothing trained on it may be cited")
-    for item, comparison in zip(checked, study.comparisons, strict=True):
+    for item, comparison in trained:
         if item.refused:
             said.append(
                 f"{comparison.id}: {item.refused.dataset.title} are stored with a loss, which its "
@@ -35,10 +41,14 @@ def notices(study: Study, checked: list[Checked]) -> list[str]:
                 "training gives wrong answers, so its trained numbers are screening only"
             )
         spread = item.comparison.profiles.get(study.profile, OwnProfile()).spread
-        if open_question := _undecidable(comparison, spread or item.comparison.spread):
+        open_question = foretell.undecided(study, item, comparison)
+        open_question = open_question or _undecidable(comparison, spread or item.comparison.spread)
+        if open_question:
             said.append(open_question)
-    counts = {len(row.trials) for comparison in study.comparisons for row in comparison.rows}
-    if max(counts) < 5:
+    counts = {len(row.seeds) for _, comparison in trained for row in comparison.rows}
+    if not counts:
+        pass  # nothing is trained
+    elif max(counts) < 5:
         said.append(f"{max(counts)} seeds: screening only; verdicts need 5 or more")
     elif min(counts) < 5:
         said.append(
@@ -53,7 +63,7 @@ def _undecidable(comparison: ComparisonAsked, spread: float | None) -> str | Non
     """Say what differences these seeds will not show, if the suite knows how much runs vary."""
     margin = comparison.measure.margin
     pairs = [
-        (len(row.trials), len(reference.trials))
+        (len(row.seeds), len(reference.seeds))
         for row in comparison.rows
         for reference in comparison.rows
         if row.reference == reference.variant and "none" in reference.match

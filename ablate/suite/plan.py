@@ -7,27 +7,34 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ablate import catalog, environment, metrics, passes, readings, records
+from ablate.evidence import tuning
 from ablate.records import Record
-from ablate.study import ComparisonAsked, Study
+from ablate.study import AtBudget, ComparisonAsked, Study, Tuned
+from ablate.suite import cells, foretell, sweeps
 from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
 from ablate.suite.notices import FEWEST_STEPS, fewest_steps, notices
 from ablate.suite.planned import (
     Basis,
+    Following,
     PassPlan,
     Plan,
     ReadingPlan,
+    Slot,
     TrialPlan,
     bring_together,
+    label_of,
     reading_slots,
     slots,
     stored,
+    tuning_slots,
 )
 from ablate.suite.preflight import BuiltRow, Checked, one_thread
 from ablate.suite.schema import Latency, Memory
@@ -48,7 +55,8 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
 
     Raises:
         NewerRecord: a record is of a newer version of ablate.
-        SuiteError: the device cannot train in the precision that is asked for.
+        SuiteError: the device cannot train in the precision that is asked for, or it cannot be
+            told whether two networks compute the same, as a claim has it.
     """
     damaged: list[str] = []
     facts: dict[str, Record] = {}
@@ -58,12 +66,22 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
     together: dict[str, PassPlan] = {}
     read: dict[str, dict[str, Any]] = {}  # specs of readings, by id
     asked = []
+    untied: list[Problem] = []
+    waiting: list[tuple[str, int, _Work]] = []  # rows whose settings tuning is to choose
+    further = 1 + max(_seeds_asked(loaded, checked), default=0)
+    tried: dict[str, Record | None] = {}  # the trials of tuning
+    checked = [
+        _settled(loaded, item, runs, device, plugins, (distinct, work), tried, damaged)
+        for item in checked
+    ]
     for item in checked:
         rows = []
         for built in item.rows:
             spec = _spec(built, 0, device, _used(built.config, plugins))
             one = distinct.setdefault(records.canonical(spec), _Work(built, spec))
-            ids = identities(spec, loaded.seeds(item.comparison, built.variant.name))
+            waits = built.tuned is not None and built.tuned.chosen is None
+            seeds = [] if waits else loaded.seeds(item.comparison, built.variant.name)
+            ids = identities(spec, seeds)
             for id in ids.values():
                 work.setdefault(id, one)
             fact = fact_of(runs, built.config, item, plugins, facts, damaged)
@@ -72,29 +90,64 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
             read |= {records.identity(spec): spec for spec in specs.values()}
             of_seed = {seed: records.identity(spec) for seed, spec in specs.items()}
             rows.append(row_of(built, ids, fact, full, of_seed))
+            if waits:
+                label = label_of(item.comparison.id, rows[-1], len(rows) == 1)
+                waiting.append((label, len(rows[-1].seeds), one))
+        budgets = []
+        for built, factor in item.budgets:
+            spec = _spec(built, 0, device, _used(built.config, plugins))
+            one = distinct.setdefault(records.canonical(spec), _Work(built, spec))
+            ids = identities(spec, loaded.seeds(item.comparison, built.variant.name))
+            for id in ids.values():
+                work.setdefault(id, one)
+            fact = fact_of(runs, built.config, item, plugins, facts, damaged)
+            full = fact_of(runs, built.full_config, item, plugins, facts, damaged)
+            point = row_of(built, ids, fact, full, {}).model_dump()
+            budgets.append(AtBudget(**point, factor=factor))
+        # The baseline again, with seeds that no row of the study has.
+        control = range(further, further + loaded.control(item.comparison) * bool(rows[0].trials))
+        again = _spec(item.rows[0], 0, device, _used(item.rows[0].config, plugins))
+        against_itself = identities(again, control)
+        for id in against_itself.values():
+            work.setdefault(id, distinct[records.canonical(again)])
         asking = (loaded.latency, loaded.memory)
         measured = passes_of(loaded, item, *asking, runs, device, plugins, damaged)
+        measured |= at_budgets(loaded, item, runs, device, plugins, damaged)
         together |= {found.id: found for metric in measured.values() for found in metric}
         ids_by_metric = {
             metric: list(dict.fromkeys(found.id for found in those))
             for metric, those in measured.items()
         }
-        asked.append(comparison_of(loaded, item, rows, ids_by_metric))
+        made = comparison_of(loaded, item, rows, ids_by_metric, against_itself)
+        points = []
+        for beside in sweeps.wanted(loaded, item):
+            deciding = _used({"networks": list(beside.networks)}, plugins)
+            points.append(sweeps.point(runs, beside, item, deciding, facts, damaged))
+            untied += sweeps.untied(loaded, beside, facts[points[-1].facts])
+        asked.append(made.model_copy(update={"budgets": budgets, "points": points}))
+    if untied:
+        raise SuiteError(loaded.source.name, loaded.source.text, untied)
     study = study_of(loaded, asked, device)
     full_cost = None
+    trained = [comparison for comparison in asked if comparison.is_trained]
     if study.profile != "full" and all(
-        fewest_steps(comparison) >= FEWEST_STEPS for comparison in asked
+        fewest_steps(comparison) >= FEWEST_STEPS and not waiting for comparison in trained
     ):  # a shorter trial is too small a base
         full_cost = _full_cost(loaded, checked, asked, facts)
-    basis = Basis(study, notices(study, checked), full_cost)
+    said = [*notices(study, checked), *cells.overridden(loaded)]
+    basis = Basis(study, said, full_cost, foretell.too_few(study, checked))
     there = _there(runs, [slot.id for slot in slots(study)], damaged)
     paths = [str(path) for path in loaded.plugins.values()]
-    trials = list(_trials(study, work, there, runs, paths, workers))
+    tuned = {id: r for id, r in tried.items() if r is not None and r.status != "failed"}
+    took = _durations(work, there | tuned, [one for *_, one in waiting], study.device, workers)
+    trials = list(_trials(slots(study), work, there, took, runs, paths))
+    searched = list(_trials(tuning_slots(study), work, tuned, took, runs, paths))
+    following = [Following(label, count, took[one.pace]) for label, count, one in waiting]
     commits = [record.environment.get("commit") for record in there.values()]
     found = list(_to_read(study, read, there, runs, paths, damaged))
     # Process by process, all comparisons of one before the next, as trials go seed by seed.
     alone = sorted(together.values(), key=lambda one: (one.process is None, one.process or 0))
-    return bring_together(basis, trials, alone, facts, damaged, commits, found)
+    return bring_together(basis, trials, alone, facts, damaged, commits, found, searched, following)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +156,73 @@ class _Work:
 
     built: BuiltRow
     spec: dict[str, Any]  # but for its seed
+
+    @cached_property
+    def pace(self) -> str:
+        """What decides how long a trial takes: of equal paces, one is timed for all."""
+        recipe = {k: v for k, v in self.built.config["recipe"].items() if k not in _NO_MATTER}
+        config = {**self.spec["config"], "recipe": recipe}
+        return records.canonical({**self.spec, "config": config})
+
+
+# Of a recipe: what makes no difference to time.
+_NO_MATTER = {
+    *("lr", "momentum", "weight_decay", "l1", "no_decay", "schedule", "warmup"),
+    "label_smoothing",
+}
+
+
+def _settled(
+    loaded: Loaded,
+    item: Checked,
+    runs: Path,
+    device: str,
+    plugins: dict[str, str],
+    works: tuple[dict[str, "_Work"], dict[str, "_Work"]],
+    tried: dict[str, Record | None],
+    damaged: list[str],
+) -> Checked:
+    """Return a comparison with the settings that its tuning has chosen, as far as it has.
+
+    Args:
+        loaded, item: a suite, and which of its comparisons.
+        runs: the folder of all records.
+        device, plugins: as of a spec.
+        works: take what the trials of tuning have in common, by spec and by trial.
+        tried: takes the records of these trials, None where there is none.
+        damaged: takes what is said of records that were set aside.
+    """
+    asked = item.comparison.tuned(loaded.applied.profile)
+    if asked is None:
+        return item
+    distinct, work = works
+    kind = item.rows[0].config["task"]["kind"]
+    metric = item.comparison.metric or catalog.load("tasks", kind).PRIMARY
+    rows = []
+    for built in item.rows:
+        trials, found = [], []
+        for cell in built.cells:
+            with_it = replace(built, config=cell.config, full_config=cell.full_config)
+            spec = _spec(with_it, 0, device, _used(cell.config, plugins))
+            one = distinct.setdefault(records.canonical(spec), _Work(with_it, spec))
+            ids = identities(spec, asked.tuning_seeds)
+            for id in ids.values():
+                work.setdefault(id, one)
+                if id not in tried:
+                    tried[id] = stored(runs, "trial", id, damaged)
+            there = [tried[id] for id in ids.values()]
+            trials.append(ids)
+            found.append(tuning.cell(cell.settings, there, tuning.score_name(metric)))
+        if not built.cells:  # it has no parameters
+            rows.append(built)
+            continue
+        chosen = tuning.choose(found, catalog.load("metrics", metric).DIRECTION)
+        if chosen is not None:
+            cell = built.cells[chosen]
+            built = replace(built, config=cell.config, full_config=cell.full_config)
+        seeds = loaded.seeds(item.comparison, built.variant.name)
+        rows.append(replace(built, tuned=Tuned(trials=trials, chosen=chosen, seeds=seeds)))
+    return replace(item, rows=rows)
 
 
 def identities(spec: Mapping[str, Any], seeds: Iterable[int]) -> dict[int, str]:
@@ -136,18 +256,32 @@ def _there(runs: Path, ids: Iterable[str], damaged: list[str]) -> dict[str, Reco
     return found
 
 
-def _trials(
-    study: Study,
+def _durations(
     work: Mapping[str, _Work],
     there: Mapping[str, Record],
+    waiting: Iterable[_Work],
+    device: str,
+    workers: int,
+) -> dict[str, float]:
+    """Return the seconds of a trial of each pace, of those that wait for their settings too."""
+    # One that diverged tells less than one that came to its end.
+    ended = sorted(there.items(), key=lambda found: found[1].status == "ok")
+    took = {work[id].pace: record.seconds for id, record in ended}
+    unknown = {one.pace: one for one in (*work.values(), *waiting) if one.pace not in took}
+    expected = _expected(unknown.values(), device, workers)
+    return took | {one.pace: seconds for one, seconds in expected.items()}
+
+
+def _trials(
+    wanted: Iterable[Slot],
+    work: Mapping[str, _Work],
+    there: Mapping[str, Record],
+    took: Mapping[str, float],
     runs: Path,
     plugins: list[str],
-    workers: int,
 ) -> Iterator[TrialPlan]:
     """Yield every trial with its state."""
-    took = {work[id]: record.seconds for id, record in there.items()}
-    took |= _expected([one for one in work.values() if one not in took], study.device, workers)
-    for slot in slots(study):
+    for slot in wanted:
         one, done = work[slot.id], slot.id in there
         job = {
             "spec": {**one.spec, "seed": slot.seed},
@@ -155,7 +289,7 @@ def _trials(
             "plugins": plugins,
             "runs": str(runs),
         }
-        seconds = there[slot.id].seconds if done else took[one]
+        seconds = there[slot.id].seconds if done else took[one.pace]
         yield TrialPlan(slot.id, slot.seed, slot.comparison, slot.label, job, done, seconds)
 
 
@@ -204,10 +338,21 @@ def _full_cost(
                 )
                 for fact, config in ((row.full_facts, row.full_config), (row.facts, row.config))
             ]
+            if not row.trials:
+                continue
             first = next(iter(row.trials.values()))
-            seeds = loaded.seeds(item.comparison, row.variant, "full")
-            found[first] = found.get(first, 0.0) + work[0] / work[1] * len(seeds)
+            runs = len(loaded.seeds(item.comparison, row.variant, "full"))
+            if row is comparison.rows[0]:
+                runs += loaded.control(item.comparison, "full")
+            found[first] = found.get(first, 0.0) + work[0] / work[1] * runs
     return found
+
+
+def _seeds_asked(loaded: Loaded, checked: list[Checked]) -> Iterator[int]:
+    """Yield the seeds of all rows."""
+    for item in checked:
+        for built in item.rows:
+            yield from loaded.seeds(item.comparison, built.variant.name)
 
 
 def _spec(built: BuiltRow, seed: int, device: str, plugins: dict[str, str]) -> dict[str, Any]:
@@ -368,6 +513,31 @@ def passes_of(
                 one = plan(spec, name, None, passes.PEAK)
                 found.setdefault(metric, []).append(one)
     return found
+
+
+def at_budgets(
+    loaded: Loaded,
+    item: Checked,
+    runs: Path,
+    device: str,
+    plugins: dict[str, str],
+    damaged: list[str],
+) -> dict[str, list[PassPlan]]:
+    """Return the passes that time the networks of further widths beside those of the rows.
+
+    They are the networks as trained: what is saved for the same result is read of these.
+    """
+    if not item.budgets:
+        return {}
+    curves = [*item.rows, *(built for built, _ in item.budgets)]
+    as_trained = replace(item, rows=[replace(row, full_config=row.config) for row in curves])
+    timed = loaded.latency
+    found = passes_of(loaded, as_trained, timed, None, runs, device, plugins, damaged)
+    renamed = [
+        replace(one, name=one.name.replace("latency of", "latency at the budgets of", 1))
+        for one in found.get("latency", [])
+    ]
+    return {"latency_at_budgets": renamed} if renamed else {}
 
 
 def _readings(

@@ -6,13 +6,14 @@ is balanced, and drift of the machine falls on all variants alike.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ablate import records
 from ablate.records import Record
 from ablate.study import ComparisonAsked, Row, Study
+from ablate.suite.tune import shown
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ class ReadingPlan:
 
 
 @dataclass(frozen=True)
+class Following:
+    """The trials of a row that follow when its settings are chosen."""
+
+    label: str  # of the row, as of a trial
+    count: int
+    seconds: float  # that each is expected to take
+
+
+@dataclass(frozen=True)
 class Basis:
     """What of a plan follows from what is asked, whatever records there are."""
 
@@ -68,6 +78,7 @@ class Basis:
     # Trial id → how many core-seconds of the full profile stand for each second of that trial. None
     # where the plan is of the full profile itself, or its trials are too short to tell.
     full: dict[str, float] | None
+    too_few: list[str] = field(default_factory=list)  # what `--strict` refuses, in words
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,19 @@ class Plan:
     basis: Basis | None = None
     # After the trials, before the passes; those that nothing can be read for are left out.
     readings: list[ReadingPlan] = field(default_factory=list)
+    # Before the trials, which follow from them where they are tuned.
+    tuning: list[TrialPlan] = field(default_factory=list)
+    following: list[Following] = field(default_factory=list)
+
+    @property
+    def missing_tuning(self) -> list[TrialPlan]:
+        """The trials of tuning that are yet to be run, in order."""
+        return [trial for trial in self.tuning if not trial.done]
+
+    @property
+    def too_few(self) -> list[str]:
+        """What is said of claims that have fewer seeds than their verdicts need."""
+        return self.basis.too_few if self.basis is not None else []
 
     @property
     def missing(self) -> list[TrialPlan]:
@@ -116,14 +140,48 @@ def slots(study: Study) -> list[Slot]:
     found: dict[str, Slot] = {}
     for comparison in study.comparisons:
         for row in comparison.rows:
-            label = f"{comparison.id}/{row.variant}"
-            if row.match != ["none"] and row is not comparison.rows[0]:
-                label += f" (equal {', '.join(m for m in row.match if m != 'none')})"
+            label = label_of(comparison.id, row, row is comparison.rows[0])
             for seed, id in row.trials.items():
                 if id not in found:
                     found[id] = Slot(id, seed, comparison.id, label)
+    for comparison in study.comparisons:
+        for point in comparison.budgets:
+            label = f"{comparison.id}/{point.variant} ({point.factor:g}x {point.match[0]})"
+            for seed, id in point.trials.items():
+                found.setdefault(id, Slot(id, seed, comparison.id, label))
+        label = f"{comparison.id}/{comparison.baseline} (control)"
+        for seed, id in comparison.control.items():
+            found.setdefault(id, Slot(id, seed, comparison.id, label))
     place = {seed: number for number, seed in enumerate(study.seeds)}
-    return sorted(found.values(), key=lambda slot: place[slot.seed])
+    # Seeds of no row are a control's: last, one after the other.
+    return sorted(found.values(), key=lambda slot: (place.get(slot.seed, len(place)), slot.seed))
+
+
+def label_of(comparison: str, row: Row, is_baseline: bool) -> str:
+    """Return how people are told of a row's trials: `depthwise/separable (equal params)`."""
+    label = f"{comparison}/{row.variant}"
+    if row.match != ["none"] and not is_baseline:
+        label += f" (equal {', '.join(m for m in row.match if m != 'none')})"
+    return label
+
+
+def tuning_slots(study: Study) -> list[Slot]:
+    """Return the trials of a study's tuning, each once: all rows of a cell before the next."""
+    found: dict[str, Slot] = {}
+    for comparison in study.comparisons:
+        for at, cell in enumerate(comparison.tuning.cells if comparison.tuning else []):
+            for row in comparison.rows:
+                of_row = label_of(comparison.id, row, row is comparison.rows[0])
+                label = f"{of_row} tried with {shown(cell)}"
+                for seed, id in row.tuned.trials[at].items() if row.tuned else ():
+                    found.setdefault(id, Slot(id, seed, comparison.id, label))
+    return list(found.values())
+
+
+def tuning_alone(plan: Plan) -> Plan:
+    """Return the tuning of a plan as a plan of its own, to be run first."""
+    study = plan.study.model_copy(update={"stop": None})
+    return replace(plan, study=study, trials=plan.tuning, passes=[], readings=[], tuning=[])
 
 
 @dataclass(frozen=True)
@@ -157,6 +215,8 @@ def bring_together(
     damaged: list[str],
     commits: Iterable[str | None],
     readings: list[ReadingPlan],
+    tuning: list[TrialPlan],
+    following: list[Following],
 ) -> Plan:
     """Return the plan of a basis and what there is.
 
@@ -168,6 +228,8 @@ def bring_together(
         damaged: what was set aside, in words.
         commits: of the trials that are there already: what code each was trained by.
         readings: as `reading_slots` has them, but for those that nothing can be read for.
+        tuning: as `tuning_slots` has them.
+        following: of rows whose settings are not chosen yet.
     """
     other = None
     if basis.full is not None:
@@ -179,7 +241,10 @@ def bring_together(
             f"{unread} {'reading' if unread == 1 else 'readings'} cannot be taken: the trials have "
             "no weights (they diverged, or their weights were deleted)"
         )
-    return Plan(basis.study, trials, passes, facts, damaged, said, other, basis, readings)
+    return Plan(
+        *(basis.study, trials, passes, facts, damaged, said, other, basis, readings),
+        *(tuning, following),
+    )
 
 
 def _other_code(commits: Iterable[str | None], current: str | None) -> list[str]:
@@ -209,8 +274,8 @@ def stored(runs: Path, kind: records.Kind, id: str, damaged: list[str]) -> Recor
 
 
 def by_row(plan: Plan) -> Iterator[tuple[ComparisonAsked, Row, int, int]]:
-    """Yield every row with how many of its trials are done and planned."""
+    """Yield every row, then every point of a curve, with its trials that are done and planned."""
     done = {trial.id for trial in plan.trials if trial.done}
     for comparison in plan.study.comparisons:
-        for row in comparison.rows:
+        for row in (*comparison.rows, *comparison.budgets):
             yield comparison, row, len(done & set(row.trials.values())), len(row.trials)

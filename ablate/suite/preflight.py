@@ -13,8 +13,10 @@ import torch
 from torch import nn
 
 from ablate import catalog, metrics, networks
-from ablate.data import DataError, Dataset, open_data, with_validation
-from ablate.suite import dotted, match
+from ablate.data import DataError, Dataset, open_data, outline, with_validation
+from ablate.study import Tuned
+from ablate.suite import budgets, cells, claimed, dotted, match, pairing
+from ablate.suite.cells import BuiltCell
 from ablate.suite.load import Loaded, Variant
 from ablate.suite.resolve import SIZES, Draft, Layer, configure, override, settings, trace
 from ablate.suite.schema import Comparison, Match
@@ -62,6 +64,8 @@ class BuiltRow:
     full_residual: float | None
     structure: list[str]  # of the full network against the full baseline
     opened: Opened
+    cells: list[BuiltCell] = field(default_factory=list)  # what tuning tries out; []: it is not
+    tuned: Tuned | None = None  # what came of that, so far; a plan says it
 
 
 @dataclass
@@ -73,6 +77,8 @@ class Checked:
     shape: Shape
     outputs: int
     rows: list[BuiltRow] = field(default_factory=list)
+    # Every variant at other widths, the baseline first, each with its multiple of the budget.
+    budgets: list[tuple[BuiltRow, float]] = field(default_factory=list)
     refused: Opened | None = None  # the data of `--data`, where the task cannot use them
     sources: list[Source] = field(default_factory=list)  # all data that were looked at for it
 
@@ -105,10 +111,11 @@ def check(loaded: Loaded) -> list[Checked]:
         sound = [v for v in variants if not v.trained.problems and not v.full.problems]
         if not sound or sound[0].name != comparison.baseline:
             continue  # what is wrong with them is among the problems
-        sound, refused = _lossless(sound, cache)
+        static = loaded.is_static(comparison)
+        sound, refused = _lossless(sound, cache, static)
         data = {}
         for variant in sound:
-            opened = _other_test(variant, sound[0]) or _open(variant, cache)
+            opened = _other_test(variant, sound[0]) or _open(variant, cache, static)
             if isinstance(opened, Opened):
                 data[variant.name] = opened
             else:
@@ -118,8 +125,11 @@ def check(loaded: Loaded) -> list[Checked]:
             continue
         result = _build(loaded, comparison, [v for v in sound if v.name in data], data, found)
         if result is not None:
+            found += claimed.problems(loaded, result)
             looked_at = [*data.values(), *([refused] if refused else [])]
-            sources = list({id(one.source): one.source for one in looked_at}.values())
+            # What was not loaded need not be looked at again.
+            loaded_from = [one.source for one in looked_at if one.source.dataset.digest]
+            sources = list({id(source): source for source in loaded_from}.values())
             checked.append(replace(result, refused=refused, sources=sources))
     if found:
         raise SuiteError(loaded.source.name, loaded.source.text, found)
@@ -190,10 +200,15 @@ class _Cache:
     opened: dict[str, Opened | _Refused] = field(default_factory=dict)
 
 
-def _open(variant: Variant, cache: _Cache) -> Opened | _Refused:
+def _open(variant: Variant, cache: _Cache, static: bool = False) -> Opened | _Refused:
+    """Return a variant's data; of those that nothing is trained on, no more than their shape."""
     values = variant.trained.values["data"]
     own = {k: v for k, v in values.items() if k not in (*SIZES, "fallback")}
     fallback, held_out = values["fallback"], values["validation_images"]
+    if static and (shape := outline(own)):
+        key = repr((own, "outline"))
+        found = Opened(Source(own, None, shape, own["name"], None), shape, own, own["name"], None)
+        return cache.opened.setdefault(key, found)
     key = repr((own, fallback))
     if key not in cache.sources:
         try:
@@ -215,7 +230,9 @@ def _open(variant: Variant, cache: _Cache) -> Opened | _Refused:
     return cache.opened[key]
 
 
-def _lossless(variants: list[Variant], cache: _Cache) -> tuple[list[Variant], Opened | None]:
+def _lossless(
+    variants: list[Variant], cache: _Cache, static: bool
+) -> tuple[list[Variant], Opened | None]:
     """Return variants with the suite's own data where those of `--data` will not do.
 
     A task that takes images as what should come out cannot use images that were stored with a loss.
@@ -226,7 +243,7 @@ def _lossless(variants: list[Variant], cache: _Cache) -> tuple[list[Variant], Op
     own = [layer for layer in baseline.layers if layer.name != "--data"]
     if not getattr(task, "LOSSLESS", False) or len(own) == len(baseline.layers):
         return variants, None
-    opened = _open(variants[0], cache)
+    opened = _open(variants[0], cache, static)
     if not isinstance(opened, Opened) or not opened.dataset.lossy:
         return variants, None
 
@@ -325,7 +342,105 @@ def _build(
         rows, problems = _rows(one, against, matches, baseline, result)
         result.rows += rows
         found += [Problem(place, problem) for problem in problems]
+    for name, one in built.items():
+        if any(row.variant is one.variant for row in result.rows):
+            points, problems = _at_budgets(loaded, one, baseline, result)
+            result.budgets += points
+            place = loaded.source.position(
+                (*loaded.places[comparison.id], "variants", name), key=True
+            )
+            found += [Problem(place, problem) for problem in problems]
+    result.rows = _with_cells(loaded, comparison, built, result.rows, found)
     return result
+
+
+def _at_budgets(
+    loaded: Loaded, one: _Built, baseline: _Built, checked: Checked
+) -> tuple[list[tuple[BuiltRow, float]], list[str]]:
+    """Return a variant at multiples of the baseline's budget, and what cannot be reached."""
+    wanted = checked.comparison.trained_at(loaded.applied.profile)
+    points: list[tuple[BuiltRow, float]] = []
+    problems: list[str] = []
+    for factor in wanted.factors if wanted else []:
+        assert wanted is not None  # it has factors
+        found: list[tuple[dict[str, Any], dict[str, float], float]] = []
+        for own, net, base in (
+            (one.variant.trained, one.trained, baseline.variant.trained),
+            (one.variant.full, one.full, baseline.variant.full),
+        ):
+            if factor == 1 and one is baseline:
+                found.append((own.values, {}, 0.0))
+                continue
+            try:
+                solved = budgets.solve(
+                    own.values["network"],
+                    base.values["network"],
+                    wanted.kind,
+                    factor,
+                    checked.shape,
+                    checked.outputs,
+                )
+            except match.Unreachable as error:
+                name = f"{checked.comparison.id}/{one.variant.name}"
+                problems.append(f"{name} at {factor:g} times the {wanted.kind}: {error}")
+                break
+            config = match.put(own.values, dotted.parse(match.KNOB), solved.value)
+            same = networks.signature(assemble(config, one.opened.dataset)[0])
+            if same == networks.signature(net):  # it is what the row without a match trains
+                config = own.values
+            found.append((config, {match.KNOB: solved.value}, solved.residual))
+        if len(found) == 2:
+            (config, solved_at, residual), (full, full_at, full_residual) = found
+            reference = reference_of(checked.comparison, one.variant.name)
+            row = BuiltRow(one.variant, [wanted.kind], reference, config, full, solved_at, full_at,
+                           residual, full_residual, [], one.opened)  # fmt: skip
+            points.append((row, factor))
+    return points, list(dict.fromkeys(problems))
+
+
+def _with_cells(
+    loaded: Loaded,
+    comparison: Comparison,
+    built: Mapping[str, _Built],
+    rows: list[BuiltRow],
+    found: list[Problem],
+) -> list[BuiltRow]:
+    """Return rows with what tuning tries out for them, every network of it built."""
+    baseline = built[comparison.baseline]
+    kind = baseline.variant.trained.values["task"]["kind"]
+    metric = comparison.metric or catalog.load("tasks", kind).PRIMARY
+    problems = cells.wrong(loaded, comparison, metric, [*baseline.task.means, "test_loss"])
+    static = loaded.is_static(comparison)  # which is refused elsewhere
+    if problems or static or comparison.tuned(loaded.applied.profile) is None:
+        found += problems
+        return rows
+    place, said, tuned = cells.place(loaded, comparison), set[str](), []
+    for row in rows:
+        dataset, name = row.opened.dataset, f"{comparison.id}/{row.variant.name}"
+        tried, problems = cells.of_row(loaded, comparison, row.variant, row.solved, row.full_solved)
+        if dataset.validation is None:
+            message = (
+                "tuning is judged on a validation split, and there is none; set "
+                "data.validation_images, for example 1000: so many training images are held out"
+            )
+            problems.append(Problem(place, message))
+        networks_tried = {
+            repr(config["network"]): config
+            for cell in tried
+            for config in (cell.config, cell.full_config)
+            if config["network"] not in (row.config["network"], row.full_config["network"])
+        }
+        for config in networks_tried.values():
+            try:
+                _network(config, dataset)
+            except _Unbuildable as error:
+                problems.append(Problem(place, f"{name}: a network to be tried: {error}"))
+        found += [problem for problem in problems if problem.message not in said]
+        said |= {problem.message for problem in problems}
+        if next(built[row.variant.name].trained.parameters(), None) is None:
+            tried = []  # what has no parameters is not trained
+        tuned.append(replace(row, cells=tried))
+    return tuned
 
 
 def _rows(
@@ -355,6 +470,16 @@ def _rows(
                 (row.full_config, one.variant.full, one.full),
             )
         ]
+        if checked.comparison.paired and against is not None:
+            unlike = pairing.unlike(nets[0], against.trained, against.variant.name)
+            if unlike is not None:
+                where = "" if kind.kind == "none" else f" at equal {kind.kind}"
+                problems.append(
+                    f"{checked.comparison.id}/{one.variant.name}{where}: runs can be paired by "
+                    f"seed only where all parameters have the same names and shapes: {unlike}; "
+                    "leave `paired` out, or this variant"
+                )
+                continue
         row = replace(row, structure=networks.difference((against or baseline).full, nets[1]))
         recipes = [config["recipe"] for config in (row.config, row.full_config)]
         signature = [*(networks.signature(net) for net in nets), *recipes]

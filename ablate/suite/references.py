@@ -6,7 +6,7 @@ from typing import Any
 
 from ablate import catalog
 from ablate.suite import dotted
-from ablate.suite.claims import Claim
+from ablate.suite.claims import FUNCTION, RESULT, AtMost, Claim, RatioClaim
 from ablate.suite.schema import Comparison, Requirement, Shares, setting
 from ablate.suite.source import Loc, Problem, Source
 from ablate.suite.structure import Form
@@ -39,6 +39,7 @@ def _all(form: Form, source: Source, path: Path) -> Iterator[Found]:
         for number, claim in enumerate(comparison.claims):
             here = form.place("comparisons", index, "claims", number)
             yield from _claim(claim, here, comparison, variants)
+    yield from _contradictions(form)
     used = {name for comparison in suite.comparisons for name in comparison.variants}
     for index, requirement in enumerate(suite.requirements):
         at = form.place("requirements", index)
@@ -125,7 +126,8 @@ def _kept(
 def _claim(
     claim: Claim, at: Loc, comparison: Comparison, variants: Iterable[str]
 ) -> Iterator[Found]:
-    yield from _metric(claim.metric.partition(".")[0], (*at, "metric"))
+    if claim.metric != FUNCTION:
+        yield from _metric(claim.metric.partition(".")[0], (*at, "metric"))
     key = next(key for key in ("of", "between", "expect") if hasattr(claim, key))
     for number, name in enumerate(claim.variants()):
         if name not in variants:
@@ -133,14 +135,81 @@ def _claim(
             text = f"the claim is about {name!r}, which is no variant of this comparison; {hint}"
             yield (*at, key, *([number] if key == "between" else [])), False, text
     matches = [match.kind for match in comparison.match]
-    if claim.match is not None and claim.match not in matches:
+    if claim.match == RESULT:
+        yield from _same_result(claim, at, comparison)
+    elif claim.match is not None and claim.match not in matches:
         text = f"the comparison is not matched by {claim.match}; add that to its `match:`"
         yield (*at, "match"), False, text
+    for metric, most in getattr(claim, "within", {}).items():
+        yield from _budget(metric, most, (*at, "within", metric))
     for path in claim.over:
         try:
             setting(path)
         except ValueError as error:
             yield (*at, "over", path), True, str(error)
+
+
+def _same_result(claim: Claim, at: Loc, comparison: Comparison) -> Iterator[Found]:
+    """Find what is wrong with a claim on what is saved for the same result."""
+    if not isinstance(claim, RatioClaim):
+        text = (
+            f"what is saved for the same result is a ratio; claim one, or leave `match: {RESULT}`"
+        )
+        yield (*at, "match"), False, text
+    elif claim.metric not in ("params", "macs", "latency"):
+        text = f"{claim.metric!r} is not saved; write params, macs or latency"
+        yield (*at, "metric"), False, text
+    kept = [comparison.budgets, *(own.budgets for own in comparison.profiles.values())]
+    if not any(budgets is not None and budgets.factors for budgets in kept):
+        text = (
+            "what is saved for the same result takes networks of several widths; add them to the "
+            "comparison, for example budgets: [0.5, 0.7, 1, 1.4]"
+        )
+        yield (*at, "match"), False, text
+
+
+def _budget(metric: str, most: AtMost, at: Loc) -> Iterator[Found]:
+    """Find what is wrong with a budget that a claim keeps to."""
+    if metric not in catalog.names("metrics"):
+        yield from _metric(metric, at, key=True)
+        return
+    measured = catalog.load("metrics", metric)
+    if measured.KIND not in ("fact", "pass"):
+        text = (
+            f"{metric!r} is known after training only and is no budget; write for example params, "
+            "macs or latency"
+        )
+        yield at, True, text
+    elif measured.KIND == "pass" and measured.UNIT == "s" and not most.unit:
+        text = f"{metric} is told in seconds; write the limit with its unit, for example 5 ms"
+        yield (*at, "at_most"), False, text
+    elif most.unit not in ("", measured.UNIT):
+        named = f"in {measured.UNIT}" if measured.UNIT else "a number without a unit"
+        yield (*at, "at_most"), False, f"{most.at_most!r} is no limit of {metric}, which is {named}"
+    elif most.at and measured.KIND == "fact":
+        text = f"{metric} is the same at every setting; leave this out"
+        yield (*at, "at"), True, text
+
+
+def _contradictions(form: Form) -> Iterator[Found]:
+    """Find claims that are to contradict one that no comparison makes."""
+    comparisons = enumerate(form.suite.comparisons)
+    claims = [
+        (form.place("comparisons", index, "claims", number), claim)
+        for index, comparison in comparisons
+        for number, claim in enumerate(comparison.claims)
+    ]
+    notes = sorted({claim.note for _, claim in claims})
+    for place, claim in claims:
+        for number, note in enumerate(claim.contradicts):
+            at = (*place, "contradicts", number)
+            if note == claim.note:
+                yield at, False, f"{note!r} is this claim's own line; name another claim's"
+            elif note not in notes:
+                hint = catalog.suggest(note, notes)
+                yield at, False, f"no claim of this suite cites {note!r}; {hint}"
+            elif claim.contradicts.index(note) < number:
+                yield at, False, f"{note!r} is given twice; give each claim once"
 
 
 def _requirement(requirement: Requirement, at: Loc, known: Iterable[str]) -> Iterator[Found]:

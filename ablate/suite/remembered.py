@@ -20,7 +20,7 @@ import platform
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from pydantic import ValidationError
 
 from ablate import catalog, environment, records
 from ablate.data import DataError, Dataset, open_data
+from ablate.evidence import tuning as tuned_by
 from ablate.records import DamagedRecord, Record
 from ablate.study import Study
 from ablate.suite.load import Loaded, find
@@ -41,6 +42,7 @@ from ablate.suite.planned import (
     bring_together,
     reading_slots,
     slots,
+    tuning_slots,
 )
 from ablate.suite.request import Request
 
@@ -82,6 +84,7 @@ def inputs(asked: Request, device: str | None) -> Inputs:
         "profile": asked.profile,
         "data": asked.data,
         "seeds": asked.seeds,
+        "control": asked.control,
         "overrides": list(asked.overrides),
         "device": device,
     }
@@ -116,7 +119,7 @@ def recall(given: Inputs, runs: Path) -> Plan | None:
         if any(_digest(Path(path)) != digest for path, digest in entry["modules"].items()):
             return None
         there = _everything(study, runs)  # first, since it is the cheaper to find missing
-        if there is None:
+        if there is None or not _chosen_as_then(study, there):
             return None
         for path in entry["plugins"]:
             catalog.plug(Path(path))
@@ -129,10 +132,14 @@ def recall(given: Inputs, runs: Path) -> Plan | None:
         return None
     # What is written into a study is when it was asked first; if it is gone, that is now.
     study = study.model_copy(update={"created": records.now()})
-    basis = Basis(study, entry["notices"], entry["full"])
+    basis = Basis(study, entry["notices"], entry["full"], entry["too_few"])
     trials = [
         TrialPlan(s.id, s.seed, s.comparison, s.label, {}, True, there["trial", s.id].seconds)
         for s in slots(study)
+    ]
+    tuning = [
+        TrialPlan(s.id, s.seed, s.comparison, s.label, {}, True, there["trial", s.id].seconds)
+        for s in tuning_slots(study)
     ]
     passes = [
         PassPlan(id, name, {}, True, there["pass", id].seconds)
@@ -145,7 +152,7 @@ def recall(given: Inputs, runs: Path) -> Plan | None:
     ]
     facts = {id: record for (kind, id), record in there.items() if kind == "fact"}
     commits = [there["trial", trial.id].environment.get("commit") for trial in trials]
-    return bring_together(basis, trials, passes, facts, [], commits, readings)
+    return bring_together(basis, trials, passes, facts, [], commits, readings, tuning, [])
 
 
 def keep(
@@ -169,6 +176,8 @@ def keep(
         runs: the folder of all records.
     """
     assert plan.basis is not None  # it was made
+    if plan.following:  # it ends where settings are chosen, and is made anew then
+        return
     modules = _modules() if loaded.plugins else []
     data = {}
     for source in (source for item in checked for source in item.sources):
@@ -185,6 +194,7 @@ def keep(
             "study": plan.study.model_dump(mode="json"),
             "passes": {found.id: found.name for found in plan.passes},
             "notices": plan.basis.notices,
+            "too_few": plan.basis.too_few,
             "full": plan.basis.full,
         }
         now = inputs(asked, device).values
@@ -213,9 +223,13 @@ def _everything(study: Study, runs: Path) -> dict[tuple[records.Kind, str], Reco
     """
     wanted: dict[tuple[records.Kind, str], None] = {}
     for comparison in study.comparisons:
-        for row in comparison.rows:
+        for row in (*comparison.rows, *comparison.budgets):
             wanted |= {("fact", row.facts): None, ("fact", row.full_facts): None}
             wanted |= {("trial", id): None for id in row.trials.values()}
+            for cell in row.tuned.trials if row.tuned else ():
+                wanted |= {("trial", id): None for id in cell.values()}
+        wanted |= {("fact", point.facts): None for point in comparison.points}
+        wanted |= {("trial", id): None for id in comparison.control.values()}
         wanted |= {("pass", id): None for ids in comparison.passes.values() for id in ids}
     for slot in reading_slots(study):
         is_there = records.folder(runs, "reading", slot.id).exists()
@@ -234,6 +248,18 @@ def _everything(study: Study, runs: Path) -> dict[tuple[records.Kind, str], Reco
             return None
         found[kind, id] = record
     return found
+
+
+def _chosen_as_then(study: Study, there: Mapping[tuple[records.Kind, str], Record]) -> bool:
+    """Whether tuning chooses of these records what the study says that it chose."""
+    found = {id: record for (kind, id), record in there.items() if kind == "trial"}
+    return all(
+        tuned_by.choose(tuned_by.cells(comparison, row, found), comparison.measure.direction)
+        == row.tuned.chosen
+        for comparison in study.comparisons
+        for row in comparison.rows
+        if row.tuned is not None
+    )
 
 
 def _seen(

@@ -22,12 +22,14 @@ class Request:
     data: str | None = None  # a data set's name, or folder:PATH
     seeds: str | None = None  # "5", "0,3,7" or "0-4"
     overrides: tuple[str, ...] = ()
+    control: int | None = None  # further seeds of every baseline, to be held against itself
 
     @property
     def typed(self) -> list[str]:
         """What changes the suite, as it was typed: for the study."""
         typed = [f"--data {self.data}"] if self.data else []
         typed += [f"--seeds {self.seeds}"] if self.seeds else []
+        typed += [f"--control {self.control}"] if self.control is not None else []
         return [*typed, *self.overrides]
 
 

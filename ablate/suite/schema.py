@@ -7,6 +7,7 @@ the configuration that results is validated there, against the options of the bl
 
 import difflib
 import re
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -18,13 +19,15 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     Tag,
+    model_serializer,
     model_validator,
 )
 
 from ablate.catalog import suggest
 from ablate.components import Component, Network, Task
-from ablate.suite import dotted
+from ablate.suite import dotted, tune
 from ablate.suite.claims import Claim
 
 PARTS = ("task", "data", "network", "recipe")
@@ -78,6 +81,17 @@ class Recipe(Strict):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: PositiveInt = 1  # of a CPU trial; part of its identity, since it changes rounding
     exact: bool = False  # deterministic kernels on a GPU too: the same bytes again, more slowly
+    # Strength of a penalty on the sum of the absolute values of what weight decay applies to.
+    l1: float = Field(0.0, ge=0)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an option that came later out where it is not used: what was trained before it
+        keeps its id."""
+        values: dict[str, Any] = handler(self)
+        if not self.l1:
+            values.pop("l1", None)
+        return values
 
 
 class Config(Strict):
@@ -222,6 +236,40 @@ Matches = Annotated[
 ]
 
 
+def _budgets(value: Any) -> Any:
+    """Read `[0.5, 1, 2]` (of the parameters) and `{macs: [0.5, 1, 2]}`."""
+    if isinstance(value, Budgets):
+        return value
+    written = {"params": value} if isinstance(value, list) else value
+    example = "write for example [0.5, 0.7, 1, 1.4] or {macs: [0.5, 1, 2]}"
+    if not isinstance(written, dict) or len(written) != 1:
+        raise ValueError(f"budgets are multiples of the baseline's; {example}")
+    ((kind, factors),) = written.items()
+    if kind not in ("params", "macs"):
+        raise ValueError(f"unknown budget {kind!r}; {suggest(str(kind), ['params', 'macs'])}")
+    if not isinstance(factors, list):
+        raise ValueError(f"{factors!r} is no list of budgets; {example}")
+    for at, factor in enumerate(factors):
+        is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
+        if not is_number or not 0 < factor < float("inf"):
+            raise ValueError(
+                f"{factor!r} is no budget; a budget is a multiple of the baseline's, above 0"
+            )
+        if factor in factors[:at]:
+            raise ValueError(f"{factor:g} is given twice; give each budget once")
+    if 0 < len(factors) < 3:
+        few = "one budget gives" if len(factors) == 1 else "two budgets give"
+        raise ValueError(f"{few} no curve; give three or more, or [] for none")
+    return {"kind": kind, "factors": factors}
+
+
+class Budgets(Strict):
+    """Multiples of the baseline's budget at which every variant is trained besides."""
+
+    kind: Literal["params", "macs"]
+    factors: list[float]  # none, or three and more
+
+
 class Until(Strict):
     """Seeds are added until every interval's half-width is at most `until`."""
 
@@ -242,6 +290,10 @@ class Shares(BaseModel):
     def variants(self) -> dict[str, int]:
         """The seeds of the variants that are named."""
         return dict(self.__pydantic_extra__)
+
+
+# None: what is compared is measured and not trained.
+CountOrNone = Annotated[int, Field(ge=0, le=MOST_SEEDS)]
 
 
 def _distinct(seeds: list[int]) -> list[int]:
@@ -275,7 +327,7 @@ def _some_form(value: Any) -> Any:
 
 
 Seeds = Annotated[
-    Annotated[Count, Tag("a count")]
+    Annotated[CountOrNone, Tag("a count")]
     | Annotated[SeedList, Tag("a list")]
     | Annotated[Until, Tag("a rule")]
     | Annotated[Shares, Tag("shares")],
@@ -295,7 +347,7 @@ def _own_form(value: Any) -> Any:
 
 # Of one comparison: a mapping names its variants.
 OwnSeeds = Annotated[
-    Annotated[Count, Tag("a count")]
+    Annotated[CountOrNone, Tag("a count")]
     | Annotated[SeedList, Tag("a list")]
     | Annotated[Shares, Tag("shares")],
     Discriminator(lambda value: "shares" if isinstance(value, dict) else _seeds_form(value)),
@@ -308,6 +360,128 @@ def _share(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?\s*%", value):
         return float(value.rstrip("% ")) / 100
     return value
+
+
+def _tuned(text: str) -> str:
+    near = difflib.get_close_matches(text, ("random", "trials", "seed", "seeds"), n=1)
+    if near:
+        raise ValueError(f"unknown key {text!r}; did you mean {near[0]!r}?")
+    path = dotted.parse(setting(text))
+    if path[0] not in ("recipe", "network") or len(path) == 1:
+        raise ValueError(
+            f"{text!r} is not for tuning: all rows are trained and judged on the same; tune "
+            "settings of the recipe or the network, for example recipe.lr"
+        )
+    return text
+
+
+def _tried(value: Any) -> Any:
+    """Refuse what is no list of different values."""
+    if not isinstance(value, list) or not value:
+        shown = {"[]": "an empty list", "None": "nothing"}.get(str(value), repr(value))
+        ranged = " (a range stands under `random:`)" if isinstance(value, dict) else ""
+        raise ValueError(
+            f"{shown} gives no values to try{ranged}; write for example [0.02, 0.05, 0.1]"
+        )
+    twice = [item for at, item in enumerate(value) if item in value[:at]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is given twice; give each value once")
+    return value
+
+
+def _range_form(value: Any) -> str:
+    return "a range" if isinstance(value, dict | Range) else "a list"
+
+
+class Range(Strict):
+    """Numbers from which random search draws."""
+
+    low: float
+    high: float
+    log: bool = False  # uniform in the logarithm: as many below 0.1 as above in 0.01…1
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(
+                f"there is nothing from {self.low:g} to {self.high:g}; low is below high"
+            )
+        if self.log and self.low <= 0:
+            raise ValueError(f"{self.low:g} has no logarithm; with log: true, low is more than 0")
+        return self
+
+
+Tried = Annotated[list[Any], BeforeValidator(_tried)]
+Tuned = Annotated[str, AfterValidator(_tuned)]
+
+
+class Tune(BaseModel):
+    """Settings that are chosen anew for every row, each among the same cells.
+
+    Keys beside these are settings with the values of a grid. Rows are judged on the validation
+    split at the last epoch; test images are not looked at.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+
+    __pydantic_extra__: dict[str, Tried]
+    # In place of a grid: of each setting a list of values or a range, to draw `trials` cells from.
+    random: (
+        dict[
+            Tuned,
+            Annotated[
+                Annotated[Tried, Tag("a list")] | Annotated[Range, Tag("a range")],
+                Discriminator(_range_form),
+            ],
+        ]
+        | None
+    ) = None
+    trials: Count | None = None
+    seed: int = 0  # of the draws
+    seeds: Annotated[int, Field(gt=0, le=100)] = 1  # of each cell; they are no seeds of the rows
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings(cls, value: Any) -> Any:
+        """Refuse a key that is none before its value, of which it decides what is expected."""
+        for key in value if isinstance(value, dict) else ():
+            if key not in cls.model_fields:
+                _tuned(str(key))
+        return value
+
+    @model_validator(mode="after")
+    def _some_choice(self) -> Self:
+        if bool(self.random) == bool(self.__pydantic_extra__):
+            said = "both a grid and random search" if self.random else "nothing"
+            raise ValueError(
+                f"this tunes {said}; write a grid {{recipe.lr: [0.02, 0.05, 0.1]}} or "
+                "{random: {recipe.lr: {low: 0.01, high: 0.5, log: true}}, trials: 8}"
+            )
+        if (self.trials is None) == (self.random is not None):
+            said = "a number of `trials` is for" if self.trials else "`trials` says how many cells"
+            raise ValueError(f"{said} random search{' draws; add it' if self.random else ''}")
+        if both := tune.overlapping(self.paths):
+            raise ValueError(f"{both[0]} and {both[1]} are parts of one setting; tune one of them")
+        if len(self.cells) < 2:
+            raise ValueError("one cell is no choice; give two values or more")
+        return self
+
+    @property
+    def paths(self) -> list[str]:
+        """The settings that are tuned."""
+        return list(self.random or self.__pydantic_extra__ or {})
+
+    @cached_property
+    def cells(self) -> list[tune.Cell]:
+        """What is tried out for every row, in order."""
+        if self.random is None:
+            return tune.grid(self.__pydantic_extra__ or {})
+        return tune.drawn(self.random, self.trials or 0, self.seed)
+
+    @property
+    def tuning_seeds(self) -> list[int]:
+        """The seeds of each cell."""
+        return list(range(tune.FIRST_SEED, tune.FIRST_SEED + self.seeds))
 
 
 class Latency(Strict):
@@ -389,6 +563,7 @@ class Profile(BaseModel):
 
     __pydantic_extra__: Difference
     seeds: Seeds | None = None
+    control: Count | None = None  # in place of the suite's
     comparisons: list[Id] | None = None  # only these; None: all
     latency: Latency | None = None
     memory: Memory | None = None
@@ -406,10 +581,14 @@ class OwnProfile(BaseModel):
 
     __pydantic_extra__: Difference
     seeds: OwnSeeds | None = None
+    control: Count | None = None  # in place of the comparison's
     variants: list[Name] | None = None  # only these; None: all
     match: Matches | None = None  # in place of the comparison's
     readings: Readings | None = None  # in place of the comparison's
     spread: PositiveFloat | None = None  # in place of the comparison's
+    # In place of the comparison's.
+    budgets: Annotated[Budgets, BeforeValidator(_budgets)] | None = None
+    tune: Tune | None = None  # in place of the comparison's
 
     @property
     def difference(self) -> dict[str, Any]:
@@ -431,7 +610,11 @@ class Comparison(Strict):
     margin: float | None = Field(None, ge=0)  # smallest difference that matters; None: the task's
     spread: PositiveFloat | None = None  # of the metric over seeds (sd), for what a plan foretells
     seeds: OwnSeeds | None = None
+    paired: bool = False  # intervals are of differences by seed; takes equal shapes of parameters
+    control: Count | None = None  # in place of the suite's
     readings: Readings = []  # metrics of the weights, before and after training
+    budgets: Annotated[Budgets, BeforeValidator(_budgets)] | None = None  # for what is saved
+    tune: Tune | None = None  # settings that are chosen for every row on the validation split
     profiles: dict[Name, OwnProfile] = {}  # what a profile changes in this comparison alone
     claims: list[Claim] = []
 
@@ -439,6 +622,17 @@ class Comparison(Strict):
         """Return what is made equal under a profile."""
         own = self.profiles.get(profile, OwnProfile()).match
         return self.match if own is None else own
+
+    def trained_at(self, profile: str) -> Budgets | None:
+        """Return the budgets at which variants are trained besides, None for no others."""
+        own = self.profiles.get(profile, OwnProfile()).budgets
+        found = self.budgets if own is None else own
+        return found if found is not None and found.factors else None
+
+    def tuned(self, profile: str) -> Tune | None:
+        """Return what is tuned under a profile, None where nothing is."""
+        own = self.profiles.get(profile, OwnProfile()).tune
+        return self.tune if own is None else own
 
     def metrics_read(self, profile: str) -> list[str]:
         """Return the metrics that are read from weights under a profile, sorted."""
@@ -457,6 +651,8 @@ class Suite(Strict):
     plugins: list[str] = []  # Python files beside the suite that add blocks, data sets, …
     base: Difference = {}
     seeds: Seeds = 5
+    # Further seeds of each baseline, to be held against itself: the noise floor. None: none.
+    control: Count | None = None
     latency: Latency | None = None  # None: it is not measured
     memory: Memory | None = None  # None: its peaks are not measured
     variants: dict[Name, Difference] = {}

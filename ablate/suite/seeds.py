@@ -16,7 +16,8 @@ def seeds_of(
 
     What is said later wins: by the suite, the comparison, the suite's profile, the comparison's
     profile. A count, a list, a rule or `each` replaces all that was said before it; `baseline` and
-    names of variants only add to it.
+    names of variants only add to it. A comparison of which the suite says that it is not trained
+    (`is_static`) has no seeds, whatever the command line says.
 
     Args:
         suite: the suite.
@@ -25,6 +26,8 @@ def seeds_of(
         variant: its name.
         typed: what the command line says; it holds for all variants.
     """
+    if is_static(suite, profile, comparison):
+        return []
     said = [typed] if typed is not None else list(_said(suite, profile, comparison))
     common: list[int] = []
     own: dict[str, int] = {}
@@ -41,11 +44,48 @@ def seeds_of(
     return list(range(own[variant])) if variant in own else common
 
 
+def is_static(suite: Suite, profile: str, comparison: Comparison) -> bool:
+    """Return whether the suite says that a comparison is not trained: `seeds: 0`.
+
+    What stands nearest to it decides: its profile, the comparison, the suite's profile, the suite.
+    So it stays untrained under a profile that gives seeds to all others.
+    """
+    of_suite, of_comparison = suite.profiles.get(profile), comparison.profiles.get(profile)
+    said = (
+        of_comparison.seeds if of_comparison else None,
+        comparison.seeds,
+        of_suite.seeds if of_suite else None,
+        suite.seeds,
+    )
+    return next(seeds for seeds in said if seeds is not None) == 0
+
+
 def rule(suite: Suite, profile: str, typed: Seeds | None) -> Until | None:
     """Return the rule by which seeds are added, None where their number is fixed."""
     asked = suite.profiles[profile].seeds if profile in suite.profiles else None
     wanted = typed if typed is not None else asked if asked is not None else suite.seeds
     return wanted if isinstance(wanted, Until) else None
+
+
+def control_of(suite: Suite, profile: str, comparison: Comparison, typed: int | None) -> int:
+    """Return with how many further seeds a comparison's baseline is held against itself.
+
+    What is said later wins, as of seeds; 0 where nothing says anything.
+
+    Args:
+        suite, profile, comparison: as of `seeds_of`.
+        typed: what the command line says; it holds for all comparisons.
+    """
+    if typed is not None:
+        return typed
+    of_suite, of_comparison = suite.profiles.get(profile), comparison.profiles.get(profile)
+    said = (
+        of_comparison.control if of_comparison else None,
+        of_suite.control if of_suite else None,
+        comparison.control,
+        suite.control,
+    )
+    return next((count for count in said if count is not None), 0)
 
 
 def union(lists: Iterable[list[int]]) -> list[int]:

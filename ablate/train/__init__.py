@@ -6,6 +6,7 @@ source.py      a split on the device whole, or in portions where memory is too s
 precision.py   bf16 where the hardware has it, by rule and not by timing
 exact.py       deterministic kernels, where they are asked for
 allocator.py   freed memory stays with the process
+penalty.py     the L1 penalty's part of a gradient
 loop.py        the loop: a generator that yields after each epoch
 checkpoint.py  what a trial needs to go on after its last whole epoch
 trial.py       a spec in, a record out: what executors are given as their work

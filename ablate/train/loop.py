@@ -17,6 +17,7 @@ from ablate.records import Epoch
 from ablate.suite.schema import Recipe
 from ablate.tasks import Task
 from ablate.train import batches
+from ablate.train.penalty import add_l1
 from ablate.train.precision import autocast
 from ablate.train.source import Source, plain, portions
 
@@ -102,6 +103,8 @@ def train(state: State, plan: Plan, data: Source, validation: Source | None) -> 
                 loss = plan.task.loss(output.float(), wanted)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+                if recipe.l1:
+                    add_l1(optimizer.param_groups)
                 optimizer.step()
                 total += loss.detach()
                 for name, score in watched(output.detach().float(), wanted).items():
@@ -206,7 +209,10 @@ def learning_rates(recipe: Recipe, steps: int) -> list[float]:
 
 
 def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Split parameters into those with weight decay and those without, by `recipe.no_decay`."""
+    """Split parameters into those with weight decay and those without, by `recipe.no_decay`.
+
+    The L1 penalty has the same parameters as weight decay.
+    """
     spared: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
     seen: set[nn.Parameter] = set()
@@ -232,6 +238,9 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": spared, "weight_decay": 0.0},
     ]
+    if recipe.l1:  # else the key is not there, as in checkpoints of before
+        for group, strength in zip(groups, (recipe.l1, 0.0), strict=True):
+            group["l1"] = strength
     return [group for group in groups if group["params"]]
 
 

@@ -6,8 +6,8 @@
 `conv`, `norm`, `act`, which maps (n, in, h, w) to (n, out, ceil(h / stride), ceil(w / stride)).
 `layer(2, kernel)` makes it with a kernel of that side, which may be even, in place of its own; the
 sides may then be rounded down. The block returns the module that takes that layer's place and maps
-(n, in, h, w) to (n, out, h', w'), where h' and w' are h / 2 and w / 2, rounded up or down; it is
-never used on a side of less than 2 pixels.
+(n, in, h, w) to (n, out, h', w'), where h' and w' are h / 2 and w / 2, rounded up or down, whatever
+the channels; it is never used on a side of less than 2 pixels.
 
 A block adds its own children to the layer rather than wrapping it, so that the layer's parameters
 keep their path and thus their initial values whichever way the stage ends. It is built a second

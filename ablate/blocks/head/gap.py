@@ -15,7 +15,7 @@ from torch import nn
 SAMPLES: list[dict[str, Any]] = [{}]
 
 
-def build(channels: int, outputs: int) -> nn.Module:
+def build(channels: int, outputs: int, size: tuple[int, int]) -> nn.Module:
     """Return (n, channels, h, w) -> (n, outputs)."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["pool"] = nn.AdaptiveAvgPool2d(1)
