@@ -103,6 +103,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def _hear_all() -> None:
+    """Let a program hear what the tests themselves may have been started to ignore (`nohup`)."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(
     place: Path,
     *arguments: str,
@@ -129,7 +135,7 @@ def start(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=_hear_all,
     )
 
 
