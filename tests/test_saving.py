@@ -420,6 +420,18 @@ def test_a_bound_alone_may_decide_a_claim(tmp_path: Path) -> None:
     json.loads(json.dumps(verdict.as_json(), allow_nan=False))
 
 
+def test_seeds_that_bound_nothing_foretell_none(tmp_path: Path) -> None:
+    # A curve that hardly rises meets a level nearly anywhere.
+    claim = {"note": "A:1", "says": "so", "kind": "ratio", "metric": "params",
+             "of": "normal/depthwise", "about": 8, "match": "result"}  # fmt: skip
+    study = planted(tmp_path, n=3, shift=0.1, slope=0.4, claims=[claim])
+    (verdict,) = verdicts.judge(collect(tmp_path, study))
+    assert verdict.word == "inconclusive"
+    (part,) = verdict.parts
+    assert part.seeds is None
+    assert "it takes more seeds to say how many would decide" in verdict.sentence
+
+
 def test_tables_of_rows_are_untouched(tmp_path: Path) -> None:
     study = planted(tmp_path)
     plain = study.model_copy(

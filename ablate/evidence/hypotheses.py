@@ -106,6 +106,13 @@ class Hypothesis:
         return self.estimate is not None and self.estimate.error == 0 and self.source != "peak"
 
     @property
+    def is_unbounded(self) -> bool:
+        """Whether the runs bound nothing on a side, so that little is known of their spread."""
+        if self.estimate is None:
+            return False
+        return any(map(math.isinf, self.estimate.bounds(welch.LEVEL, self.sides)))
+
+    @property
     def planned(self) -> float | None:
         """The true value that further runs are planned for, on the estimate's scale.
 

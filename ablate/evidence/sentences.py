@@ -412,6 +412,8 @@ def _open(hypothesis: Hypothesis, seeds: int | None) -> str:
         if min(hypothesis.runs, default=0) < 2:
             return "a single seed has no interval"
         return "the seeds do not vary, which says nothing of others"
+    if hypothesis.is_unbounded:
+        return "it takes more seeds to say how many would decide"
     if seeds is None:
         return f"even {_runs(hypothesis, welch.MOST_SEEDS)} would not decide"
     return f"{_assumed(hypothesis)}about {_runs(hypothesis, seeds)} would decide"

@@ -323,7 +323,7 @@ def _seeds(hypothesis: Hypothesis, decision: Decision, level: float) -> int | No
     if decision.why == "below the margin either way" or hypothesis.beyond:
         return None  # which way, nobody need know; and no seeds measure other widths
     runs = min(hypothesis.runs, default=0)
-    if runs < 2:
+    if runs < 2 or hypothesis.is_unbounded:
         return None
     return power.seeds_to_decide(
         hypothesis.estimate,

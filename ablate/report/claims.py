@@ -178,5 +178,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return one_line(", ".join(map(str, value)))
+        return one_line(", ".join(map(_plain, value)))
     return one_line(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
