@@ -74,42 +74,42 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
         _settled(loaded, item, runs, device, plugins, (distinct, work), tried, damaged)
         for item in checked
     ]
+
+    def asked_for(built: BuiltRow, seeds: Iterable[int]) -> tuple[_Work, dict[int, str]]:
+        """Return what trials of a row have in common, and the ids of those of some seeds."""
+        spec = _spec(built, 0, device, _used(built.config, plugins))
+        one = distinct.setdefault(records.canonical(spec), _Work(built, spec))
+        ids = identities(spec, seeds)
+        for id in ids.values():
+            work.setdefault(id, one)
+        return one, ids
+
+    def facts_of(built: BuiltRow, item: Checked) -> tuple[str, str]:
+        """Return the ids of the facts of a row's network, as trained and in full."""
+        trained = fact_of(runs, built.config, item, plugins, facts, damaged)
+        return trained, fact_of(runs, built.full_config, item, plugins, facts, damaged)
+
     for item in checked:
         rows = []
         for built in item.rows:
-            spec = _spec(built, 0, device, _used(built.config, plugins))
-            one = distinct.setdefault(records.canonical(spec), _Work(built, spec))
             waits = built.tuned is not None and built.tuned.chosen is None
             seeds = [] if waits else loaded.seeds(item.comparison, built.variant.name)
-            ids = identities(spec, seeds)
-            for id in ids.values():
-                work.setdefault(id, one)
-            fact = fact_of(runs, built.config, item, plugins, facts, damaged)
-            full = fact_of(runs, built.full_config, item, plugins, facts, damaged)
+            one, ids = asked_for(built, seeds)
             specs = _readings(loaded, item, ids, plugins)
             read |= {records.identity(spec): spec for spec in specs.values()}
             of_seed = {seed: records.identity(spec) for seed, spec in specs.items()}
-            rows.append(row_of(built, ids, fact, full, of_seed))
+            rows.append(row_of(built, ids, *facts_of(built, item), of_seed))
             if waits:
                 label = label_of(item.comparison.id, rows[-1], len(rows) == 1)
                 waiting.append((label, len(rows[-1].seeds), one))
         budgets = []
         for built, factor in item.budgets:
-            spec = _spec(built, 0, device, _used(built.config, plugins))
-            one = distinct.setdefault(records.canonical(spec), _Work(built, spec))
-            ids = identities(spec, loaded.seeds(item.comparison, built.variant.name))
-            for id in ids.values():
-                work.setdefault(id, one)
-            fact = fact_of(runs, built.config, item, plugins, facts, damaged)
-            full = fact_of(runs, built.full_config, item, plugins, facts, damaged)
-            point = row_of(built, ids, fact, full, {}).model_dump()
+            _, ids = asked_for(built, loaded.seeds(item.comparison, built.variant.name))
+            point = row_of(built, ids, *facts_of(built, item), {}).model_dump()
             budgets.append(AtBudget(**point, factor=factor))
         # The baseline again, with seeds that no row of the study has.
         control = range(further, further + loaded.control(item.comparison) * bool(rows[0].trials))
-        again = _spec(item.rows[0], 0, device, _used(item.rows[0].config, plugins))
-        against_itself = identities(again, control)
-        for id in against_itself.values():
-            work.setdefault(id, distinct[records.canonical(again)])
+        _, against_itself = asked_for(item.rows[0], control)
         asking = (loaded.latency, loaded.memory)
         measured = passes_of(loaded, item, *asking, runs, device, plugins, damaged)
         measured |= at_budgets(loaded, item, runs, device, plugins, damaged)
