@@ -13,8 +13,9 @@ from test_verdicts import EQUAL_TO, FASTER, ORDER, RATIO, claim, question
 from tiny import changed, loaded
 
 from ablate import commands
+from ablate.evidence import contradictions
 from ablate.evidence.collect import collect
-from ablate.evidence.verdicts import Verdict, judge, judge_comparison
+from ablate.evidence.verdicts import Part, Verdict, Word, judge, judge_comparison
 from ablate.report.render import render
 from ablate.suite.source import SuiteError
 
@@ -162,6 +163,26 @@ def test_what_is_wrong_with_a_contradiction_is_said(named: tuple[str, ...], mess
 @pytest.mark.usefixtures("here")
 def test_one_side_or_both_may_name_the_other() -> None:
     assert problems("'B:61'", "") == problems("'B:61'", "'B:60'") == []
+
+
+def test_swept_claims_say_at_which_values_each_holds() -> None:
+
+    made = [
+        swept("A:113", 8, [("supported", 64), ("supported", 128), ("refuted", 512)]),
+        swept("B:60", 9, [("refuted", 64), ("supported", 128), ("supported", 512)]),
+    ]
+    assert contradictions.resolution(*made) == (
+        "A:113 holds at width 64 and 128; B:60 holds at width 128 and 512"
+    )
+
+
+def swept(note: str, about: int, places: list[tuple[Word, int]]) -> Verdict:
+    parts = tuple(
+        Part(("none",), {"network.width": width}, word, "", f"at width {width}", "", "arithmetic")
+        for word, width in places
+    )
+    claim = RATIO | {"note": note, "about": about}
+    return Verdict("depthwise", claim, "depends", "on the width", "", (), None, parts)
 
 
 # --- one sentence everywhere ----------------------------------------------------------------------

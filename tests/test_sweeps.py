@@ -63,6 +63,7 @@ def test_a_ratio_of_blocks_is_the_closed_form_and_says_where_it_holds() -> None:
     where = f"at: {{layer: features.stage1.layer2.conv}}, over: {{network.width: {WIDTHS}}}"
     (found,) = judged(suite(f"{claim}, {where}"))
     for width, part in zip(WIDTHS, found.parts, strict=True):
+        assert part.where == f"at width {width}"
         assert part.setting == {"network.width": width}
         assert part.estimate == pytest.approx(closed_form(width), rel=1e-12)
         holds = 7.2 <= closed_form(width) <= 8.8

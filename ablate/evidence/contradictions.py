@@ -102,10 +102,10 @@ def resolution(one: "Verdict", other: "Verdict") -> str:
     if kinds == ["holds", "holds"] and set(places[0]) == set(places[1]):
         return "both hold, so they do not exclude each other here"
     said = [
-        f"{name} holds {listed(there)}" if there else f"{name} holds nowhere"
+        f"{name} holds {listed(_shortly(there))}" if there else f"{name} holds nowhere"
         for name, there in zip(names, places, strict=True)
     ]
-    return listed(said)
+    return listed(said) if max(map(len, places)) < 2 else "; ".join(said)
 
 
 _SAID = {"holds": "holds", "fails": "does not hold", "partly": "holds in part"}
@@ -127,6 +127,13 @@ def _kind(verdict: "Verdict") -> str:
 def _places(verdict: "Verdict") -> list[str]:
     """Return where a claim holds."""
     return [part.where for part in verdict.parts if part.word in _HOLDS]
+
+
+def _shortly(places: Sequence[str]) -> list[str]:
+    """Return places without the value's name after the first: `at width 16`, `32`, `64`."""
+    name = places[0].rpartition(" ")[0] + " "
+    alike = all(place.startswith(name) for place in places)
+    return [places[0], *(place.removeprefix(name) if alike else place for place in places[1:])]
 
 
 def _named(claim: Mapping[str, Any]) -> list[str]:

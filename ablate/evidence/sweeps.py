@@ -62,6 +62,12 @@ class Place:
     values: tuple[float, ...] = ()  # of each variant, in the metric's unit
     estimate: float | None = None  # a ratio, ours - theirs, or a value
 
+    @property
+    def where(self) -> str:
+        """Its settings for people, "at width 64"; "" where nothing is swept."""
+        told = [f"{_name(path)} {_plain(value)}" for path, value in self.settings.items()]
+        return f"at {', '.join(told)}" if told else ""
+
 
 @dataclass(frozen=True)
 class Judged:

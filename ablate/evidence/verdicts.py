@@ -565,7 +565,7 @@ def _swept(
             setting=dict(place.settings) or None,
             word=found.word if is_trend else place.word,
             why=found.why if is_trend else place.why,
-            where=sentences.WHERE["none"],
+            where=place.where or sentences.WHERE["none"],
             said=place.said,
             source="arithmetic",
             estimate=place.estimate,
