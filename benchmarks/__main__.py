@@ -8,12 +8,24 @@ from pathlib import Path
 
 import click
 
-from benchmarks import accuracy, memory, overhead, page, planning, rerun, results, setting, speed
+from benchmarks import (
+    accuracy,
+    matching,
+    memory,
+    overhead,
+    page,
+    planning,
+    rerun,
+    results,
+    setting,
+    speed,
+)
 from benchmarks.fresh import Failed
 from benchmarks.setting import HERE, Refused, Setting, Step
 
 SECTIONS = {
-    module.SECTION: module for module in (overhead, rerun, planning, memory, speed, accuracy)
+    module.SECTION: module
+    for module in (overhead, rerun, planning, matching, memory, speed, accuracy)
 }
 USAGE, FAILED, INTERRUPTED = 2, 3, 130
 

@@ -9,7 +9,17 @@ from typing import Any
 from tabulate import tabulate
 
 from ablate.evidence import welch
-from benchmarks import accuracy, memory, overhead, planning, rerun, results, setting, speed
+from benchmarks import (
+    accuracy,
+    matching,
+    memory,
+    overhead,
+    planning,
+    rerun,
+    results,
+    setting,
+    speed,
+)
 from benchmarks.results import Row
 
 BEGIN = "<!-- results: written by `python -m benchmarks` -->"
@@ -26,7 +36,7 @@ TITLES = {
 # What was wanted before anything was measured.
 PLAIN, ADVISED, TOGETHER, FP32 = 2.4, 1.1, 1.25, 1.35
 OVERHEAD, OVERHEAD_AT_MOST = 0.02, 0.04
-RERUN_SECONDS, PLANNING_SECONDS = 3.0, 2.0
+RERUN_SECONDS, PLANNING_SECONDS, MATCHING_SECONDS = 3.0, 2.0, 2.0
 
 
 def write(path: Path, folder: Path, about: Row) -> None:
@@ -107,7 +117,7 @@ def _parts(folder: Path, about: Row) -> Iterator[str]:
         ("Seconds per trained (variant, seed)", lambda: _speed(timed)),
         ("Accuracy", lambda: _accuracy(folder)),
         ("Overhead of the harness", lambda: _overhead(folder)),
-        ("Running again, planning, memory", lambda: _rest(folder)),
+        ("Running again, planning, matching, memory", lambda: _rest(folder)),
     ]
     for title, make in sections:
         if text := make():
@@ -292,7 +302,23 @@ def _rest(folder: Path) -> str:
                     _median([row["cpu_seconds"] for row in found], "{:.2f} s"),
                 ]
             )
+    matched = results.load(folder, matching.SECTION)
+    for side, title in {"ours": "", "in_full": ", every candidate counted in full"}.items():
+        if found := [row[side] for row in matched]:
+            lines.append(
+                [
+                    f"{len(found[0]['found'])} matches of s7{title}",
+                    _median([row["seconds"] for row in found], "{:.2f} s"),
+                    _median([row["cpu_seconds"] for row in found], "{:.2f} s"),
+                ]
+            )
     text = _table(lines, ["", "seconds", "CPU seconds"]) if lines else ""
+    if matched:
+        times = [row["in_full"]["cpu_seconds"] / row["ours"]["cpu_seconds"] for row in matched]
+        text += (
+            "\n\nCounting every network that matching tries in full takes "
+            f"{_median(times, '{:.1f}')} times the CPU time, and finds the same."
+        )
     for row in results.load(folder, memory.SECTION):
         held = row["held"]
         if held[0]["held"] is not None:
@@ -388,6 +414,15 @@ def _targets(folder: Path, about: Row) -> str:
             f"under {PLANNING_SECONDS:g} s",
             f"{middle:.2f} s",
             middle < PLANNING_SECONDS,
+        )
+    matched = results.load(folder, matching.SECTION)
+    if matched and not about["quick"]:
+        middle = statistics.median(row["ours"]["cpu_seconds"] for row in matched)
+        add(
+            f"the {len(matched[0]['ours']['found'])} matches of s7, CPU time",
+            f"under {MATCHING_SECONDS:g} s",
+            f"{middle:.2f} s",
+            middle < MATCHING_SECONDS,
         )
     if not lines:
         return ""

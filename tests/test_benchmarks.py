@@ -25,7 +25,7 @@ from ablate import catalog, records
 from ablate.suite.schema import Recipe
 from ablate.train import batches, trial
 from ablate.train.loop import learning_rates
-from benchmarks import bare, floor, fresh, page, planning, results, setting, speed, work
+from benchmarks import bare, floor, fresh, matching, page, planning, results, setting, speed, work
 from benchmarks.peers.ours import as_trial
 
 SIDE = 32
@@ -451,6 +451,20 @@ def test_planning_times_every_part(folder: Path) -> None:
     assert found.pop("planned") == 10
     assert found.keys() == {"load", "check", "probe", "make"}
     assert all(part["seconds"] > 0 for part in found.values())
+
+
+def test_matching_finds_what_it_finds_where_every_candidate_is_counted(tmp_path: Path) -> None:
+    (row,) = matching._measure(most=1)
+    assert len(row["ours"]["found"]) == 2  # one by parameters, one by MACs
+    assert row["in_full"]["found"] == row["ours"]["found"]
+    assert min(side["cpu_seconds"] for side in row.values()) > 0
+    results.append(tmp_path, matching.SECTION, [{"repeat": 0} | row])
+    target = tmp_path / "README.md"
+    page.write(target, tmp_path, ABOUT)
+    text = target.read_text()
+    ratio = row["in_full"]["cpu_seconds"] / row["ours"]["cpu_seconds"]
+    assert f"in full takes {ratio:.1f} times the CPU time, and finds the same." in text
+    assert "| 2 matches of s7, every candidate counted in full |" in text
 
 
 def test_sizes_are_whole_numbers_of_batches() -> None:
