@@ -41,6 +41,8 @@ def cli(debug: bool) -> None:
       ablate run s7            train and measure what is missing, write reports/index.html
       ablate report s7         write the report of what there is
       ablate verdicts s7       which of the claims hold, and why; --strict for the CI of notes
+      ablate verdicts --all    every claim of the notes, with what all suites found of it
+      ablate notes new FILE    a register of your own notes; notes check: what no suite tests
       ablate config s7         every value of the configuration and where it comes from
       ablate measure TARGET    what a network costs: torchvision:NAME, FILE.py:FUNCTION, a suite
 
@@ -312,13 +314,14 @@ def report(suites: tuple[str, ...], runs: Path, reports: Path) -> None:
 
 
 @cli.command()
-@click.argument("suite")
+@click.argument("suite", required=False)
+@click.option("--all", "every", is_flag=True, help="All claims of the notes, by their register.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output, with numbers.")
 @click.option(
     "--strict", is_flag=True, help="Exit code 4 if a claim is refuted or has too few seeds."
 )
 @_runs
-def verdicts(suite: str, as_json: bool, strict: bool, runs: Path) -> None:
+def verdicts(suite: str | None, every: bool, as_json: bool, strict: bool, runs: Path) -> None:
     """Say of every claim of SUITE whether it holds, from the records of its newest study.
 
     \b
@@ -334,10 +337,48 @@ def verdicts(suite: str, as_json: bool, strict: bool, runs: Path) -> None:
 
     With --strict the exit code is 4 if a claim is refuted, or if what was trained for it has fewer
     than 5 seeds a row. Trains nothing.
+
+    With --all instead of SUITE: every row of the notes' register in one line, with what the newest
+    studies of all suites found, and what that says where the notes contradict each other.
     """
+    if every == (suite is not None):
+        raise click.UsageError("Missing argument 'SUITE'." if suite is None else _EITHER)
+    if suite is None:
+        from ablate import notes
+
+        sys.exit(notes.verdicts(as_json, strict, runs))
     from ablate import commands
 
     sys.exit(commands.verdicts(suite, as_json, strict, runs))
+
+
+_EITHER = "Give a SUITE or --all, not both."
+
+
+@cli.group()
+def notes() -> None:
+    """Registers: what notes claim, line by line, and which of it suites test."""
+
+
+@notes.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def new(file: Path) -> None:
+    """Write the skeleton of a register of your own notes; it overwrites nothing."""
+    from ablate import notes
+
+    notes.new(file)
+
+
+@notes.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+def check(files: tuple[Path, ...]) -> None:
+    """Say what is wrong in the registers FILES, and which rows no suite tests.
+
+    Without FILES: in those that the suites are about.
+    """
+    from ablate import notes
+
+    notes.check(files)
 
 
 @cli.command("list")

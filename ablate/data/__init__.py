@@ -8,10 +8,10 @@ Contract of a data set file:
         Raises `Unavailable` where the images cannot be had here (no network, a library missing):
         a suite's fallback then takes their place. Raises `DataError` where they are there and
         unusable (a damaged file, a wrong layout): no fallback hides that.
-    outline() -> Dataset
+    outline(*, options) -> Dataset
         if there is one: the title, classes and one black image a split, of the shape that all have,
         without loading anything, and "" as digest. It stands in where networks are measured and
-        none is trained. Only where no option changes that shape.
+        none is trained. Only where that shape is known beforehand; options as of `load`.
 
 A file builds its `Dataset` with `assemble`, which holds it to what is promised below, and keeps it
 in `_prepared.prepared`, so that decoding happens once and workers share the pages of the arrays.
@@ -258,7 +258,8 @@ def outline(component: Mapping[str, Any]) -> Dataset | None:
         component: as of `open_data`.
     """
     made = getattr(catalog.load("data", component["name"]), "outline", None)
-    return None if made is None else made()
+    options = {key: value for key, value in component.items() if key != "name"}
+    return None if made is None else made(**options)
 
 
 def _problem(split: Split, train: Split, classes: Sequence[str]) -> str | None:

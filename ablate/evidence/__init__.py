@@ -33,6 +33,8 @@
     contradictions.py  claims that contradict each other, each told of the other
     sentences.py   what was decided, in words made of its numbers
     verdicts.py  claims judged: families, words, sentences
+    register.py  what notes claim, line by line; registers/: the one that comes with the package
+    registered.py  its rows, each with what the suites found of it
 
 Nothing here imports torch; scipy and pandas are loaded by the modules that compute with them.
 """

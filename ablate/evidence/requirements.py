@@ -5,14 +5,24 @@ A requirement is about the full network of the variant as a drop-in. What follow
 training (accuracy) is decided only where that network was trained as the full profile trains it, on
 all images of the data that were asked for: then every seed must reach it. Anything else is not
 tested, which is neither met nor missed.
+
+Where each of several variants must reach it, one that does not decides:
+
+=================  ==========
+of the variants    together
+=================  ==========
+some: not met      not met
+all: met           met
+otherwise          not tested
+=================  ==========
 """
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ablate.evidence import citable, welch
+from ablate.evidence import citable, sources, welch
 from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence, Trial
 from ablate.evidence.spelling import (
     byte_count,
@@ -82,6 +92,14 @@ def judged(evidence: Evidence) -> tuple[Judged, ...]:
     return tuple(found)
 
 
+def together(parts: Sequence[Part]) -> Verdict:
+    """Decide whether each of several variants meets a limit, by the table above."""
+    verdicts = {part.verdict for part in parts}
+    if "not met" in verdicts:
+        return "not met"
+    return "not tested" if "not tested" in verdicts else "met"
+
+
 Place = tuple[ComparisonEvidence, RowEvidence]
 
 
@@ -108,7 +126,7 @@ def _parts(study: Study, requirement: Mapping[str, Any], place: Place | None) ->
 def _bounded(study: Study, metric: str, bound: Bound, limit: float, place: Place | None) -> Part:
     """Judge a number: a fact, or what the trials of every seed measured."""
     comparison, row = place if place else (None, None)
-    fact = row.full.get(metric) if row else None
+    fact = sources.measured(row, metric) if row else None
     measured = [*_measured(row, metric).values()] if row else []
     known = fact or (measured[0] if measured else None)
     unit = known.unit if known else ""

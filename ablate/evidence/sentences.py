@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablate.evidence import failures, several, welch
+from ablate.evidence import failures, requirements, several, welch
 from ablate.evidence.answer import images, network
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.decide import Decision
@@ -308,6 +308,29 @@ def _all_meaning(group: Sequence[Hypothesis], decision: Decision, level: float) 
     if decision.word == "true but negligible":
         return f"less than the {margin} that matter from {those('true but negligible')}"
     return f"not known whether by more than {margin} from {those('supported in direction')}"
+
+
+def of_each(parts: Mapping[str, requirements.Part]) -> str:
+    """Say what each of several variants has of what is required, and which of them fail.
+
+    Args:
+        parts: by variant, all of one limit.
+    """
+    asked = next((part.asked for part in parts.values() if part.found), "")
+    asked = asked or next(iter(parts.values())).asked
+    found = [f"{variant_name(name)} {part.found}" for name, part in parts.items() if part.found]
+    said = [f"{asked} of each: {listed(found)}" if found else f"{asked} of each"]
+    failing = [name for name, part in parts.items() if part.verdict == "not met"]
+    if failing and len(failing) < len(parts):
+        said.append(f"not by {listed([variant_name(name) for name in failing])}")
+    elif failing:
+        said.append("by none of them")
+    untold: dict[str, list[str]] = {}  # one reason of several variants is said once
+    for name, part in parts.items():
+        if part.verdict == "not tested":
+            untold.setdefault(part.reason, []).append(variant_name(name))
+    said += [f"not tested of {listed(names)} ({why})" for why, names in untold.items()]
+    return "; ".join(said)
 
 
 def short(hypothesis: Hypothesis) -> str:

@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING
 from ablate.evidence import decide
 from ablate.evidence.decide import Decision
 from ablate.evidence.within import State, state
-from ablate.suite.claims import ALL, Claim, Equivalence, Order
+from ablate.suite.claims import ALL, Claim, Equivalence, Order, RequirementClaim
 
 if TYPE_CHECKING:
     from ablate.evidence.collect import RowEvidence
@@ -61,6 +61,9 @@ def spelled_out(claim: Claim, variants: Iterable[str]) -> Claim:
         claim: of any kind.
         variants: of the comparison, in its order.
     """
+    if isinstance(claim, RequirementClaim) and claim.of.strip() == ALL:
+        every = ", ".join(dict.fromkeys(variants))
+        return claim.model_copy(update={"of": every}) if every else claim
     if not isinstance(claim, Order | Equivalence) or [ALL] not in claim.sides():
         return claim
     known = list(dict.fromkeys(variants))

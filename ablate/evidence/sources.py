@@ -98,6 +98,21 @@ def fact(row: RowEvidence, metric: str) -> Values | Lacks:
     return Values((float(value),), (), title, found.unit, found.direction, True)
 
 
+def measured(row: RowEvidence, metric: str) -> Measurement | None:
+    """Return a fact of a row's full network, or a part of one (`layers.dilated`), if it has it.
+
+    A part that was not counted is invalid.
+    """
+    head, _, part = metric.partition(".")
+    whole = row.full.get(head)
+    if whole is None or not part:
+        return whole
+    found = fact(row, metric)
+    if isinstance(found, Lacks):
+        return whole.model_copy(update={"value": None, "detail": {"invalid": found.why}})
+    return whole.model_copy(update={"value": found.values[0], "title": found.title})
+
+
 def trained(comparison: ComparisonEvidence, row: RowEvidence, metric: str) -> Values | Lacks:
     """Return what the seeds of a row measured, in their order."""
     name = row_name(row.asked, row.is_baseline)

@@ -222,7 +222,11 @@ def _linked(
 
 def _alone(evidence: Evidence, comparison: ComparisonEvidence) -> tuple[Verdict, ...]:
     """Return the verdicts of a comparison without what contradicts them."""
-    claims = [_read(claim) for claim in comparison.asked.claims]
+    names = [row.asked.variant for row in comparison.rows]
+    claims = [
+        several.spelled_out(claim, names) if isinstance(claim, RequirementClaim) else claim
+        for claim in map(_read, comparison.asked.claims)
+    ]
     asked = [
         claim
         if claim is None or (isinstance(claim, RequirementClaim) and not claim.over)
@@ -502,20 +506,35 @@ def _required(
         "not tested": "not tested",
     }
     bounds = {"at_least": claim.at_least, "at_most": claim.at_most}
-    asked = {"variant": claim.of, claim.metric: bounds}
-    study = evidence.study.model_copy(update={"requirements": [asked]})
-    (found,) = requirements.judged(Evidence(study, (comparison,), ()))
-    row = next((r for r in comparison.rows if r.asked.variant == claim.of), None)
-    is_fact = row is not None and claim.metric in row.full
-    for part in found.parts:
+    names = claim.variants()
+    asked = [{"variant": name, claim.metric: bounds} for name in names]
+    study = evidence.study.model_copy(update={"requirements": asked})
+    found = requirements.judged(Evidence(study, (comparison,), ()))
+    rows = [row for row in comparison.rows if row.asked.variant in names]
+    is_fact = any(claim.metric.partition(".")[0] in row.full for row in rows)
+    few = not is_fact and any(0 < len(row.values) < citable.FEWEST_SEEDS for row in rows)
+    source: Kind = "arithmetic" if is_fact else "trained"
+    for parts in zip(*(one.parts for one in found), strict=True):  # of one limit, by variant
+        verdict = requirements.together(parts)
+        each = dict(zip(names, parts, strict=True))
+        if len(names) > 1:
+            yield Part(
+                ("none",), None, words[verdict], "", "", sentences.of_each(each), source,
+                too_few=few,
+                each=tuple(
+                    {"variants": [name], "word": words[part.verdict], "estimate": part.value}
+                    for name, part in each.items()
+                ),
+            )  # fmt: skip
+            continue
+        (part,) = parts
         said = f"{part.asked} of {variant_name(claim.of)}"
         said += f", found {part.found}" if part.found else ""
         said += f", {part.reason}" if part.reason else ""
         value = part.value
         yield Part(
-            ("none",), None, words[part.verdict], part.reason, sentences.WHERE["none"], said,
-            "arithmetic" if is_fact else "trained", value, value, value,
-            too_few=not is_fact and row is not None and 0 < len(row.values) < citable.FEWEST_SEEDS,
+            ("none",), None, words[verdict], part.reason, sentences.WHERE["none"], said, source,
+            value, value, value, too_few=few,
         )  # fmt: skip
 
 

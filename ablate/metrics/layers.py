@@ -29,7 +29,8 @@ graph that `torch.fx` traces. Where the network cannot be traced, modules are ta
 other in the order in which they are registered, and functions are not seen. A convolution that is
 no module, but a function of parameters, is not seen either way.
 
-Detail: the count of every kind; `where`, the paths of the layers (of a function, the name of its
+Detail: the count of every kind; `multigroup`, that of the convolutions of several groups, which are
+the depthwise and the grouped ones; `where`, the paths of the layers (of a function, the name of its
 call) by kind; `read_from`, "graph" or "modules".
 """
 
@@ -150,6 +151,7 @@ def measure(network: nn.Module, input_shape: tuple[int, int, int]) -> Measuremen
         direction=DIRECTION,
         detail={
             **{kind: len(paths) for kind, paths in where.items()},
+            "multigroup": len(where["depthwise"]) + len(where["grouped"]),
             "where": {kind: paths for kind, paths in where.items() if paths},
             "read_from": "modules" if nodes is None else "graph",
         },

@@ -5,7 +5,8 @@
 `input_shape` is (channels, height, width) of one image, `outputs` is what the task asks for. The
 module maps (n, *input_shape) to (n, outputs), a number for every class, or to
 (n, outputs, 2·height, 2·width), an image of `outputs` channels and twice the resolution, as its
-family says. It has two children, but for `zoo`, whose networks are other people's:
+family says; where `outputs` is 0 (task `measure`), to whatever its layers make. It has two
+children, but for `zoo`, whose networks are other people's:
 
 * `features`, the spatial part, the receptive field of which means something; traceable by
   `torch.fx`;
@@ -105,6 +106,13 @@ def difference(baseline: nn.Module, variant: nn.Module) -> list[str]:
     """
     if signature(baseline) == signature(variant):
         return []
+    sources = [getattr(network, "source", None) for network in (baseline, variant)]
+    if None not in sources and sources[0] != sources[1]:
+        # Two networks of other people's, which differ in all they are made of.
+        return [
+            f"{sign} 1 {_kind(network)} ({network.extra_repr()})"
+            for sign, network in (("-", baseline), ("+", variant))
+        ]
     before = [(_kind(m), _options(m)) for m in _computing(baseline)]
     after = [(_kind(m), _options(m)) for m in _computing(variant)]
     # Options are shown where modules of one kind differ in them, and are only noise elsewhere;

@@ -96,6 +96,7 @@ class Zoo(nn.Module):
     def __init__(self, network: nn.Module, source: str, options: Mapping[str, Any]) -> None:
         super().__init__()
         self.network = network
+        self.source, self.options = source, dict(options)
         self._shown = ", ".join([source, *(f"{key}={value}" for key, value in options.items())])
 
     def forward(self, images: Tensor) -> Any:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from ablate.evidence import citable
+from ablate.evidence import citable, sources
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence, Trial
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import gain
@@ -39,6 +39,7 @@ SHORT = {"receptive_field": "Receptive field", "activation_memory": "Activations
 IDENTITY = ("suite", "comparison", "variant", "match", "reference")  # of a row's numbers
 NONE = Cell("–", tone="quiet")
 ARROW = {"higher": "↑", "lower": "↓", "none": ""}
+Counts = dict[str, dict[int, Measurement]]  # by fact, or part of one, and row
 VARIES = "A seed decides the initial weights, the order and augmentation of the data, any subset."
 
 
@@ -47,6 +48,7 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
     measure = comparison.measure
     rows = contrasts(comparison)
     costs = _costs(comparison)
+    counts = _counts(comparison)
     unit = difference_unit(measure.unit)
     tested = any(contrast.test_error for contrast in rows)
     title, better = upper_first(measure.title), ARROW[measure.direction]
@@ -62,14 +64,18 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
         Column("Variant", numeric=False),
         *(trained if comparison.asked.is_trained else []),
         *(
+            Column(upper_first(found.title), f"{found.unit} {ARROW[found.direction]}".strip())
+            for found in map(_first, counts.values())
+        ),
+        *(
             Column(_title(comparison, name), _below(comparison, name), group)
             for group, _, name in costs
         ),
     ]
     lines = tuple(
         Line(
-            tuple(_cells(study, comparison, contrast, tested, costs)),
-            _values(study, comparison, contrast),
+            tuple(_cells(study, comparison, contrast, tested, counts, costs)),
+            _values(study, comparison, contrast, counts),
             reference=contrast.row.is_reference,
         )
         for contrast in rows
@@ -205,6 +211,7 @@ def _cells(
     comparison: ComparisonEvidence,
     contrast: Contrast,
     tested: bool,
+    counts: Counts,
     costs: list[tuple[str, str, str]],
 ) -> Iterable[Cell]:
     row = contrast.row
@@ -212,6 +219,8 @@ def _cells(
     yield Cell(variant_name(row.asked.variant), (_match_line(row), *([other] if other else [])))
     if comparison.asked.is_trained:
         yield from _trained_cells(study, comparison, contrast, tested)
+    for by_row in counts.values():
+        yield _fact(by_row.get(id(row)), None)
     for _, network, name in costs:
         measured, base = _pair(comparison, row, network, name)
         yield _fact(measured, base, _largest(comparison, name))
@@ -268,7 +277,9 @@ def _match_line(row: RowEvidence) -> str:
     return ", ".join(parts)
 
 
-def _values(study: Study, comparison: ComparisonEvidence, contrast: Contrast) -> dict[str, Value]:
+def _values(
+    study: Study, comparison: ComparisonEvidence, contrast: Contrast, counts: Counts
+) -> dict[str, Value]:
     """Return the numbers of one line; the same names for every line of the table."""
     row, measure = contrast.row, comparison.measure
     unit, points = slug(measure.unit), slug(difference_unit(measure.unit))
@@ -299,6 +310,7 @@ def _values(study: Study, comparison: ComparisonEvidence, contrast: Contrast) ->
     }
     if not comparison.asked.is_trained:
         found = {key: found[key] for key in IDENTITY}
+    found |= {f"{name}_full": _value(by_row.get(id(row))) for name, by_row in counts.items()}
     for network, measured in (("full", row.full), ("trained", row.trained)):
         found |= {f"{name}_{network}": _value(measured.get(name)) for name in HEADLINES}
     paths = {path for r in comparison.rows for path in (*r.asked.solved, *r.asked.full_solved)}
@@ -434,6 +446,29 @@ def _costs(comparison: ComparisonEvidence) -> list[tuple[str, str, str]]:
         for name in names
         if network == "full" or (name in BUDGETS and _differs(comparison, name))
     ]
+
+
+def _counts(comparison: ComparisonEvidence) -> Counts:
+    """Return the further facts that claims are about, where nothing is trained: they are read."""
+    if comparison.asked.is_trained:
+        return {}
+    asked = dict.fromkeys(
+        str(claim.get("metric")) for claim in comparison.asked.claims if not claim.get("over")
+    )
+    found = {
+        name: {
+            id(row): it
+            for row in comparison.rows
+            if (it := sources.measured(row, name)) is not None
+        }
+        for name in asked
+        if name not in HEADLINES and not name.endswith(".block")
+    }
+    return {name: by_row for name, by_row in found.items() if by_row}
+
+
+def _first(by_row: dict[int, Measurement]) -> Measurement:
+    return next(iter(by_row.values()))
 
 
 def _differs(comparison: ComparisonEvidence, name: str) -> bool:

@@ -14,6 +14,7 @@
     budgets.py     widths solved to multiples of the baseline's budget: points of curves
     preflight.py   builds every variant, refuses those that change nothing
     claimed.py     what of claims only the built networks can tell
+    cited.py       the register whose lines they cite
     sweeps.py      networks that no row has, and that claims are about all the same
     ask.py         comparisons and rows as a study writes them down
     planned.py     what a plan is: a study with the state of its trials, facts, readings and passes
@@ -22,5 +23,5 @@
     notices.py     what the plan's numbers will not be good for; foretell.py: of claims, by seeds
     remembered.py  plans that were made before
 
-Up to `load.py`, in `planned.py` and in `remembered.py` nothing needs torch.
+Up to `load.py`, in `cited.py`, in `planned.py` and in `remembered.py` nothing needs torch.
 """

@@ -31,6 +31,10 @@ def problems(loaded: Loaded, item: "Checked") -> Iterator[Problem]:
     static = loaded.is_static(comparison)
     if static:
         yield from _static(loaded, comparison)
+    elif not item.outputs:
+        place = loaded.source.position((*loaded.places[comparison.id], "id"))
+        text = "its task asks for no outputs, so there is nothing to train for; write `seeds: 0`"
+        yield Problem(place, f"{comparison.id}: {text}")
     for claim, at in zip(comparison.claims, loaded.claims[comparison.id], strict=True):
         for below, key, text in _claim(loaded, item, claim, static):
             yield Problem(loaded.source.position((*at, *below), key=key), text)

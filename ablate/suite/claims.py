@@ -26,10 +26,13 @@ def _reference(text: str) -> str:
     return text
 
 
+Reference = Annotated[str, AfterValidator(_reference)]  # a note and its line: "A:113"
+
+
 class _Claim(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    note: Annotated[str, AfterValidator(_reference)]  # note and line: "A:113"
+    note: Reference
     says: str  # the note's own words
     metric: str
     # None: every match, each for itself
@@ -40,7 +43,7 @@ class _Claim(BaseModel):
     at: dict[str, float | str] = {}  # where it is measured, e.g. {batch: 1}
     over: dict[str, Annotated[list[float | str], Field(min_length=2)]] = {}  # values swept
     # Notes and lines of claims that cannot hold where this one does; each is told of the other.
-    contradicts: list[Annotated[str, AfterValidator(_reference)]] = []
+    contradicts: list[Reference] = []
 
     def variants(self) -> list[str]:
         """Return the names of the variants that the claim is about."""
@@ -366,14 +369,18 @@ class Trend(_Claim):
 
 
 class RequirementClaim(_Claim):
-    """A variant reaches what the note asks of it.
+    """A variant reaches what the note asks of it; with several, each of them does.
+
+    Several stand between commas, and `all` for every variant of the comparison: `of: all, metric:
+    layers.depthwise, at_least: 1` says that each of these networks has a depthwise layer, and
+    `at_most: 0` that none has.
 
     =========  =================================================================================
     metric     a fact of the full network; or what is trained, as the full profile trains it
     direction  that of the limits
     margin     none
     match      the drop-in
-    over       of facts: each value for itself
+    over       of facts, and of one variant: each value for itself
     decided    a fact at once; of what is trained every seed must reach it (requirements.py)
     =========  =================================================================================
     """
@@ -387,10 +394,24 @@ class RequirementClaim(_Claim):
     def _some(self) -> Self:
         if self.at_least is self.at_most is None:
             raise ValueError("a requirement needs a number: at_least or at_most")
+        names = _names(self.of)
+        if "" in names:
+            raise ValueError(
+                f"{self.of!r} has a comma too many; write for example `strided, maxpool`"
+            )
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{self.of!r} names {twice!r} twice; name each variant once")
+        if ALL in names and len(names) > 1:
+            raise ValueError(
+                f"{self.of!r}: `{ALL}` stands for every variant of the comparison; write it alone"
+            )
+        if self.over and (len(names) > 1 or names == [ALL]):
+            raise ValueError("a sweep (`over`) is of one variant that is named; name one in `of`")
         return self
 
     def variants(self) -> list[str]:
-        return [self.of]
+        return [name for name in _names(self.of) if name != ALL]
 
 
 class Question(_Claim):

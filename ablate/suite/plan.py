@@ -17,7 +17,7 @@ from ablate import catalog, environment, metrics, passes, readings, records
 from ablate.evidence import tuning
 from ablate.records import Record
 from ablate.study import AtBudget, ComparisonAsked, Study, Tuned
-from ablate.suite import cells, foretell, sweeps
+from ablate.suite import cells, cited, foretell, sweeps
 from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
 from ablate.suite.notices import FEWEST_STEPS, fewest_steps, notices
@@ -134,7 +134,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
         fewest_steps(comparison) >= FEWEST_STEPS and not waiting for comparison in trained
     ):  # a shorter trial is too small a base
         full_cost = _full_cost(loaded, checked, asked, facts)
-    said = [*notices(study, checked), *cells.overridden(loaded)]
+    said = [*notices(study, checked), *cells.overridden(loaded), *cited.notices(loaded)]
     basis = Basis(study, said, full_cost, foretell.too_few(study, checked))
     there = _there(runs, [slot.id for slot in slots(study)], damaged)
     paths = [str(path) for path in loaded.plugins.values()]

@@ -15,7 +15,7 @@ from torch import nn
 from ablate import catalog, metrics, networks
 from ablate.data import DataError, Dataset, open_data, outline, with_validation
 from ablate.study import Tuned
-from ablate.suite import budgets, cells, claimed, dotted, match, pairing
+from ablate.suite import budgets, cells, cited, claimed, dotted, match, pairing
 from ablate.suite.cells import BuiltCell
 from ablate.suite.load import Loaded, Variant
 from ablate.suite.resolve import SIZES, Draft, Layer, configure, override, settings, trace
@@ -101,7 +101,7 @@ def check(loaded: Loaded) -> list[Checked]:
     Raises:
         SuiteError: with the problems of the file and those found by building, all together.
     """
-    found = list(loaded.problems)
+    found = [*loaded.problems, *cited.problems(loaded)]
     cache = _Cache()
     checked = []
     for comparison in loaded.suite.comparisons:

@@ -9,7 +9,7 @@ time.
 
 Data sets are opened again, as planning opens them, and compared. Of a suite with plugins the files
 of all modules count that belong to no installed package; what a plugin reads besides is not seen,
-as it is not in the ids of its trials either.
+as it is not in the ids of its trials either. The register that its claims cite counts as well.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from ablate.data import DataError, Dataset, open_data
 from ablate.evidence import tuning as tuned_by
 from ablate.records import DamagedRecord, Record
 from ablate.study import Study
+from ablate.suite import cited
 from ablate.suite.load import Loaded, find
 from ablate.suite.planned import (
     Basis,
@@ -178,7 +179,8 @@ def keep(
     assert plan.basis is not None  # it was made
     if plan.following:  # it ends where settings are chosen, and is made anew then
         return
-    modules = _modules() if loaded.plugins else []
+    cites = cited.file(loaded)
+    modules = [*(_modules() if loaded.plugins else []), *([cites.resolve()] if cites else [])]
     data = {}
     for source in (source for item in checked for source in item.sources):
         seen = _seen(source.asked, source.fallback, source.dataset, source.used, source.reason)

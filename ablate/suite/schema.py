@@ -648,6 +648,9 @@ class Suite(Strict):
     question: str
     source: Source | None = None
     notes: dict[Name, str] = {}  # titles of the notes whose lines claims cite: {A: Session 7}
+    # The register that its claims are of: a file, from the suite's folder on, or `course`. None:
+    # the course's, where most of the lines that they cite are rows of it.
+    cites: str | None = None
     plugins: list[str] = []  # Python files beside the suite that add blocks, data sets, …
     base: Difference = {}
     seeds: Seeds = 5

@@ -108,12 +108,16 @@ class Source:
         return Position(0, 0)
 
 
-def parse(path: Path, name: str) -> Source:
+_NEEDS = "a suite needs id, title, question, base and comparisons"
+
+
+def parse(path: Path, name: str, needs: str = _NEEDS) -> Source:
     """Read a suite file.
 
     Args:
         path: the file.
         name: how messages call it.
+        needs: what is said of a file that is empty.
 
     Raises:
         SuiteError: it cannot be read, is no YAML, or holds what suites may not (tags, aliases,
@@ -133,8 +137,7 @@ def parse(path: Path, name: str) -> Source:
         raise SuiteError(name, "", [_whole(message)]) from error
     source = read(text, name)
     if not source.values:
-        message = "is empty; a suite needs id, title, question, base and comparisons"
-        raise SuiteError(name, text, [_whole(message)])
+        raise SuiteError(name, text, [_whole(f"is empty; {needs}")])
     return source
 
 

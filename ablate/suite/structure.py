@@ -19,7 +19,8 @@ from ablate.suite.schema import Bound, Requirement, Suite
 from ablate.suite.source import Loc, Problem, Source, SuiteError
 
 # A suite still makes sense without these.
-_OPTIONAL = {"source", "notes", "plugins", "seeds", "requirements", "profiles", "variants", "base"}
+_OPTIONAL = {"source", "notes", "cites", "plugins", "seeds", "requirements", "profiles"}
+_OPTIONAL |= {"variants", "base"}
 # What stands in for a name or a text that is wrong or missing, of the suite or of a comparison.
 _STAND_INS = {"id": "x", "title": "", "question": ""}
 
