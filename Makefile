@@ -21,7 +21,7 @@ OPTIONS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)")
 	$(if $(DEVICE),--device "$(DEVICE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help suite plan config measure report verdicts list test lint types check benchmark clean
+.PHONY: help suite plan config measure report verdicts claims list test lint types check benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ report: $(STAMP) ## write the pages of SUITE (default: of all) from the records 
 
 verdicts: $(STAMP) ## the verdict on every claim of SUITE, from the records there are; ARGS=--strict
 	@$(RUN) -m ablate verdicts "$(SUITE)" $(ARGS)
+
+claims: $(STAMP) ## every claim of the notes, and what became of it in the suites that were run
+	@$(RUN) -m ablate verdicts --all $(ARGS)
 
 list: $(STAMP) ## the suites and what they may name
 	@$(RUN) -m ablate list

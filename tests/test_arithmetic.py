@@ -192,7 +192,7 @@ def test_eight_times_and_nine_times(said: Said) -> None:
         said("eight-or-nine", "B:60"), "depends", f"at {len(nine)} of 8 widths, from {nine[0]} on"
     )
     held = [", ".join(map(str, them[:-1])) + f" and {them[-1]}" for them in (eight, nine)]
-    both = f"A:113 holds at width {held[0]} and B:60 holds at width {held[1]}."
+    both = f"A:113 holds at width {held[0]}; B:60 holds at width {held[1]}."
     check(sweep, "depends", f"Contradicts B:60, which depends: {both}")
     assert f"{times[16]:.2f} times at 16, {times[1024]:.2f} times at 1024" in sweep.sentence
 

@@ -257,16 +257,24 @@ def test_which_profile_is_run(asked: str | None, default: str, profile: str) -> 
 
 @pytest.mark.parametrize("path", sorted(SUITES.glob("*.yaml")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("default", ["full", "quick"])
-def test_the_suites_that_come_with_the_package_are_sound(path: Path, default: str) -> None:
+def test_the_suites_that_come_with_the_package_are_sound(
+    path: Path, default: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(SUITES.parent)  # as make runs them
     assert load(Request(str(path)), default).problems == []
 
 
 @pytest.mark.parametrize("path", sorted(SUITES.glob("*.yaml")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("profile", ["full", "quick"])
 def test_every_variant_of_the_suites_that_come_with_the_package_can_be_built(
-    path: Path, profile: str
+    path: Path, profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = load(Request(str(path), profile, data="photos"), profile)
+    monkeypatch.chdir(SUITES.parent)
+    found = load(Request(str(path)), profile)
+    if profile not in (found.applied.profile, "full"):
+        pytest.skip("it has one profile")
+    if found.suite.seeds != 0:  # else no images are loaded
+        found = load(Request(str(path), data="photos"), profile)
     checked = check(found)
     assert [item.comparison.id for item in checked] == list(found.variants)
     # Every variant has a row, and so has every match that gives another network.

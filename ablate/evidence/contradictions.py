@@ -126,14 +126,7 @@ def _kind(verdict: "Verdict") -> str:
 
 def _places(verdict: "Verdict") -> list[str]:
     """Return where a claim holds: at which matches and settings, or along its sweep."""
-    held = [part for part in verdict.parts if part.word in _HOLDS]
-    swept = verdict.claim.get("over")
-    if not isinstance(swept, Mapping) or len(swept) != 1 or not held:
-        return [part.where for part in held]
-    [path] = swept
-    settings = [(part.setting or {}).get(path) for part in held]
-    values = [f"{it:g}" if isinstance(it, float) else str(it) for it in settings]
-    return [f"at {str(path).rpartition('.')[2].replace('_', ' ')} {one_line(listed(values))}"]
+    return [part.where for part in verdict.parts if part.word in _HOLDS]
 
 
 def _shortly(places: Sequence[str]) -> list[str]:
