@@ -197,7 +197,9 @@ def test_a_run_ends_soon_whatever_it_is_at(place: Path) -> None:
         time.sleep(0.3 if moment == "drawing" else 0)  # into the pictures
         before = {path.name for path in trials.glob("*")}
         said, took[moment] = press(running, number, group=group)
-        assert said.endswith("\ninterrupted\n" if moment == "planning" else KEPT)
+        # A library that draws may keep the KeyboardInterrupt to itself: then the grace ends it.
+        ends = {"planning": ("\ninterrupted\n",), "drawing": (KEPT, "\ninterrupted\n")}
+        assert said.endswith(ends.get(moment, (KEPT,)))
         assert unfinished(place / "runs") == unfinished(place / "reports") == []
         assert {path.name for path in trials.glob("*")} >= before
         for id in before:
