@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -21,6 +22,7 @@ CODE: Final = 130  # the program's exit code, as shells have it
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _heard = 0  # signals so far
+_ending = threading.Lock()  # held by who ends the program
 
 
 def listen() -> None:
@@ -76,6 +78,9 @@ def _ours(pipe: int) -> bool:
 
 def _end_now() -> NoReturn:
     """End the program, waiting for nothing: neither for a lock of another thread nor a reader."""
+    if not _ending.acquire(blocking=False):
+        time.sleep(GRACE)  # the handler and the watching thread may both come here: one speaks
+        os._exit(CODE)
     with contextlib.suppress(OSError, ValueError):
         if select.select([], [2], [], 0)[1]:
             cursor = b"\x1b[?25h" if os.isatty(2) else b""  # which a bar may have hidden
