@@ -109,7 +109,7 @@ def test_pools_are_of_many_trials_that_differ(trained: dict[str, list[float]]) -
 
 @pytest.mark.parametrize("equals", sorted(set(WORSE.values())))
 def test_trained_equals_are_seldom_told_apart(equals: str, trained: dict[str, list[float]]) -> None:
-    """About 5 % on average; of so few trials all splits share their luck (normal draws: to 10 %)."""
+    """About 5 %; of so few trials all splits share their luck, and normal draws come to 10 %."""
     same = rates(trained[equals], None, 0.5)
     assert same.decided <= 0.15
     assert same.apart <= 0.15
