@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_evidence import DROP_IN, NORMAL, Lab
 
 import ablate
 from ablate import commands, study
@@ -13,6 +14,8 @@ from ablate.cli import Exit
 from ablate.data import cifar10, outline
 from ablate.evidence.collect import collect
 from ablate.report.comparison import results
+from ablate.report.render import render
+from ablate.report.suite_page import data_used
 from ablate.suite.request import Request
 from ablate.suite.source import SuiteError
 from tests import tiny
@@ -194,3 +197,20 @@ def test_a_claim_on_what_is_trained_is_refused() -> None:
         said,
     )
     assert "18:54" not in str(loaded(changed(add=f"    claims:\n{claim}")).problems)
+
+
+def test_a_page_names_the_data_of_what_is_trained_alone(tmp_path: Path) -> None:
+    """Beside photographs that stood in, nothing is said of the set that a static part outlines."""
+    lab = Lab(tmp_path)
+    stood_in = {"name": "photos", "title": "photos", "sizes": {"train": 256, "test": 256}}
+    lab.compare(lab.row("normal", NORMAL), lab.row("depthwise", DROP_IN), data=stood_in)
+    static = [lab.row(name, [], network={"width": 3.0}) for name in ("narrow", "narrower")]
+    lab.compare(*static, id="static", data={"sizes": {}})
+    asked = lab.ask()
+    evidence = collect(tmp_path, asked)
+    assert [found.asked.is_trained for found in evidence.comparisons] == [True, False]
+    assert [data.title for data in data_used(evidence)] == ["photos"]
+    page = render(tmp_path, asked, tmp_path / "reports").read_text(encoding="utf-8")
+    chips = page[: page.index("Answer")]
+    assert "photos: 256 training and 256 test images" in chips
+    assert "CIFAR-10" not in chips

@@ -18,7 +18,7 @@ from ablate.evidence.spelling import (
     signed,
     with_unit,
 )
-from ablate.report.suite_page import describe_data, progress
+from ablate.report.suite_page import data_used, describe_data, progress
 from ablate.report.tables import Cell, Column, Line, Table, Value
 
 
@@ -88,7 +88,7 @@ def _line(evidence: Evidence) -> Line:
     ok, planned = progress(evidence)
     screening = any(citable.reasons(study, c) for c in evidence.comparisons)
     strongest = _strongest(evidence)
-    data = list(dict.fromkeys(describe_data(c.data) for c in evidence.comparisons))
+    data = list(dict.fromkeys(map(describe_data, data_used(evidence))))
     values: dict[str, Value] = {
         "suite": study.suite,
         "title": study.title,
@@ -120,7 +120,7 @@ def _line(evidence: Evidence) -> Line:
 
 def _data_cell(evidence: Evidence) -> Cell:
     """Name the data of a suite's comparisons, and the training images where they are told."""
-    used = [(c.data.title, c.data.sizes.get("train")) for c in evidence.comparisons]
+    used = [(data.title, data.sizes.get("train")) for data in data_used(evidence)]
     names = "; ".join(dict.fromkeys(one_line(title) for title, _ in used))
     sizes = dict.fromkeys(number(train) for _, train in used if train)
     return Cell(names, (f"{', '.join(sizes)} training images",) if sizes else ())

@@ -206,6 +206,12 @@ def environment(evidence: Evidence) -> Iterable[tuple[str, str]]:
         yield name, listed(sorted(found[name]))
 
 
+def data_used(evidence: Evidence) -> list[DataUsed]:
+    """Return the data that comparisons were trained on; where none is trained, those they name."""
+    found = evidence.comparisons
+    return [c.data for c in found if c.asked.is_trained] or [c.data for c in found]
+
+
 def describe_data(data: DataUsed) -> str:
     """Say what data, how many images and which version of them."""
     order = ("train", "validation", "test")
@@ -324,7 +330,7 @@ def _chips(evidence: Evidence) -> Iterable[str]:
     rows = [row for found in evidence.comparisons for row in found.rows]
     if seeds := {len(row.values) for row in rows if row.trials}:
         yield f"{between(seeds, 'seed')} a row"
-    yield from dict.fromkeys(describe_data(found.data) for found in evidence.comparisons)
+    yield from dict.fromkeys(map(describe_data, data_used(evidence)))
     yield f"{study.device}, {study.precision}"
     yield f"profile {one_line(study.profile)}"
     yield f"asked {study.created[:10]}"
@@ -369,7 +375,7 @@ def _failures(evidence: Evidence) -> Iterable[str]:
 
 def _method(evidence: Evidence) -> Iterable[tuple[str, tuple[str, ...]]]:
     study = evidence.study
-    yield "Data", tuple(dict.fromkeys(s for c in evidence.comparisons for s in _data(c.data)))
+    yield "Data", tuple(dict.fromkeys(s for data in data_used(evidence) for s in _data(data)))
     trained = [found for found in evidence.comparisons if found.asked.is_trained]
     if trained:
         yield "Recipe", tuple(dict.fromkeys(_recipe(c) for c in trained))
