@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from ablate import catalog, environment, lock, study
 from ablate.cli import Exit
-from ablate.display import display, duration
+from ablate.display import counting, display, duration
 from ablate.evidence.spelling import fewer_or_more, lower_first, ratio
 from ablate.execute import Event
 from ablate.records import Record, sweep
@@ -275,7 +275,9 @@ def _plan(
     chosen = planning.pick_device(device or None)
     loaded = _load(asked, device)
     checked = check(loaded)
-    made = planning.make(loaded, checked, runs, chosen, _workers(jobs, chosen, _MANY))
+    side_by_side = _workers(jobs, chosen, _MANY), _workers(jobs, "cpu", _MANY)
+    with counting("facts of networks", talk) as show:
+        made = planning.make(loaded, checked, runs, chosen, *side_by_side, show)
     if keep:
         remembered.keep(given, asked, device or None, loaded, checked, made, runs)
     most = len(made.missing_tuning) or len(made.missing) or len(made.missing_readings)

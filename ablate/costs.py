@@ -137,7 +137,7 @@ def of_suite(
 ) -> Costs:
     """Measure the full networks of a comparison, as its suite says how, else as is asked."""
     chosen = {"batches": list(asked.batches), "precisions": list(asked.precisions)}
-    timed = loaded.latency or Latency.model_validate(
+    timed = loaded.latency(item.comparison) or Latency.model_validate(
         {
             **chosen,
             "modes": list(asked.modes),
@@ -147,7 +147,9 @@ def of_suite(
             "rounds": asked.rounds,
         }
     )
-    peaks = loaded.memory or Memory.model_validate({**chosen, "threads": asked.threads})
+    peaks = loaded.memory(item.comparison) or Memory.model_validate(
+        {**chosen, "threads": asked.threads}
+    )
     planned = passes_of(
         loaded,
         item,

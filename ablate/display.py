@@ -4,7 +4,7 @@ All of it goes to standard error; standard output holds the results.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
@@ -22,6 +22,7 @@ from ablate.execute import Done, Event, Lost, Postponed, Started
 from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan
 
 HEARTBEAT = 30  # seconds between signs of life where there are no bars
+A_MOMENT = 3  # seconds of silence that nobody minds
 
 Planned = TrialPlan | ReadingPlan | PassPlan
 
@@ -166,6 +167,44 @@ def display(plan: Plan, workers: int, console: Console) -> Iterator[Display]:
     finally:
         with suppress(OSError):  # the terminal has gone away, which must not hide why
             progress.stop()
+
+
+@contextmanager
+def counting(what: str, console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Yield what is to be told how many of how many are done, and show it with the time left.
+
+    On a terminal as a bar, elsewhere as a line now and then; for what takes a moment as nothing.
+    """
+    began = last_word = time.monotonic()
+    columns = (
+        TextColumn(what, markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    bar = _Noted(*columns, console=console, transient=True)
+    task = bar.add_task(what)
+
+    def show(done: int, total: int) -> None:
+        nonlocal last_word
+        now = time.monotonic()
+        if now - began < A_MOMENT or done == total:
+            return
+        left = f"ETA {duration((now - began) / done * (total - done))}"
+        with suppress(OSError):  # the terminal has gone away
+            if console.is_terminal:
+                bar.start()
+                bar.update(task, total=total, completed=done, note=left)
+            elif last_word == began or now - last_word > HEARTBEAT:
+                line = f"  …     {what}: {done} of {total} taken  {left}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+                last_word = now
+
+    try:
+        yield show
+    finally:
+        with suppress(OSError):
+            bar.stop()
 
 
 class _Noted(Progress):

@@ -23,7 +23,7 @@ from ablate.metrics import equality
 from ablate.networks import zoo
 from ablate.records import Measurement, Record
 from ablate.suite.load import available, load
-from ablate.suite.plan import fact_of, pick_device
+from ablate.suite.plan import facts_of, pick_device
 from ablate.suite.preflight import Checked, check, one_thread
 from ablate.suite.request import Request
 from ablate.suite.source import Problem, SuiteError
@@ -350,11 +350,7 @@ def _suite(name: str, as_json: bool, runs: Path, asked: costs.Asked) -> None:
     checked = check(loaded)
     plugins = {entry: catalog.digest(path) for entry, path in loaded.plugins.items()}
     damaged: list[str] = []
-    facts: dict[str, Record] = {}
-    rows = [
-        [fact_of(runs, built.full_config, item, plugins, facts, damaged) for built in item.rows]
-        for item in checked
-    ]
+    facts, rows = facts_of(loaded, checked, runs, plugins, damaged)
     found = [
         costs.of_suite(loaded, item, asked, runs, plugins) if asked.anything else None
         for item in checked

@@ -14,9 +14,9 @@ The machine is part of the spec, so a pass from another machine is another pass,
 counts those that are alike. The record keeps the raw arrays of the metric's `measure` under the
 number of the setting: `seconds_0` is of `spec["settings"][0]`. Where networks are measured in turns
 there is a column for each of `spec["networks"]`, and a last one for the *A/A control*, a copy of
-the first network: what is found between these two is noise. A setting that a network cannot take
-has no arrays; `environment["unmeasured"]` tells why. `environment` also tells the machine's load
-before and after.
+the first network: what is found between these two is noise. A setting that a network cannot take,
+or the hardware (bf16), has no arrays; `environment["unmeasured"]` tells why. `environment` also
+tells the machine's load before and after.
 """
 
 import copy
@@ -33,7 +33,7 @@ from torch import nn
 
 from ablate import catalog, environment, records
 from ablate.records import Record
-from ablate.train import ENGINE
+from ablate.train import ENGINE, precision
 
 # Part of every pass's id. Raise it when a change alters how a pass measures.
 PASS: Final = 2
@@ -47,6 +47,10 @@ _BUILD, _BLOCK, _WARM_ROUNDS = 0.05, 0.035, 4  # seconds a network, seconds a bl
 
 class WrongMachine(ValueError):
     """A pass that was planned for another machine."""
+
+
+class Unfit(Exception):
+    """A setting that this machine cannot be judged by."""
 
 
 def settings(
@@ -114,8 +118,21 @@ def expected_seconds(spec: Mapping[str, Any]) -> float:
     machine is not left alone.
     """
     columns = len(spec["networks"]) + 1
-    blocks = columns * (spec["rounds"] + _WARM_ROUNDS) * len(spec["settings"])
+    timed = [setting for setting in spec["settings"] if unfit(spec["metric"], setting) is None]
+    blocks = columns * (spec["rounds"] + _WARM_ROUNDS) * len(timed)
     return float(_BUILD * columns + _BLOCK * blocks)
+
+
+def unfit(metric: str, setting: Mapping[str, Any]) -> str | None:
+    """Return why a setting is not measured on this machine, None where it is.
+
+    Where the hardware has no bf16 arithmetic, torch computes it many times slower in other ways: as
+    a time that says nothing of the network. (Peaks of memory it does not change.)
+    """
+    if metric != "latency" or setting["precision"] != "bf16":
+        return None
+    chosen, why = precision.choose("auto", setting["device"])
+    return None if chosen == "bf16" else f"bf16 is not timed here: {why}"
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -163,6 +180,8 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for number, setting in enumerate(spec["settings"]):
             shape = tuple(spec["input_shape"])
             try:
+                if why := unfit(spec["metric"], setting):
+                    raise Unfit(why)
                 found = metric.measure(built, shape, setting, spec["rounds"])
             except Exception as error:
                 trace, unmeasured[str(number)] = traceback.format_exc(), _reason(error)
@@ -204,6 +223,8 @@ def _networks(spec: Mapping[str, Any], alone: bool) -> list[nn.Module]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, Unfit):
+        return str(error)
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
     return f"{type(error).__name__}: {' '.join(str(error).split())}{notes}"
 

@@ -146,13 +146,15 @@ BOARD: list[Window] = [conv3(), conv3(2), conv3(), (2, 2, 0, 1), conv3(2), conv3
 
 
 def test_every_claim_is_decided(verdicts: list[Verdict]) -> None:
-    assert len(verdicts) >= 90
-    assert {it.word for it in verdicts} <= {"supported", "refuted", "answered", "depends"}
+    assert len(verdicts) >= 140
+    undecided = {"inconclusive", "invalid", "not tested", "supported in direction"}
+    assert undecided.isdisjoint(it.word for it in verdicts)
     refuted = [it.claim["note"] for it in verdicts if it.word == "refuted"]
+    of_values = ["B:148", "B:37b", *["B:108"] * 2, *["B:22"] * 3, *["D:119"] * 2]  # test_values.py
     assert sorted(refuted) == sorted(
-        ["B:155", "A:img1", "B:60", "A:87", "B:137", "B:137", "A:43", "C:36", "D:28"]
+        ["B:155", "A:img1", "B:60", "A:87", "B:137", "B:137", "A:43", "C:36", "D:28", *of_values]
     )
-    assert len({it.claim["note"] for it in verdicts}) >= 50
+    assert len({it.claim["note"] for it in verdicts}) >= 70
 
 
 def test_16_channels_to_32(said: Said) -> None:

@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("suite.cited", "suite.load", "suite.planned", "suite.request", "evidence.tuning"),
     },
     "suite": {
-        *("catalog", "components", "records", "study", "environment", *LANGUAGE),
+        *("catalog", "components", "records", "study", "environment", "execute", *LANGUAGE),
         *("networks", "data", "tasks", "metrics", "train", "passes", "readings"),
         *("evidence.decide", "evidence.power", "evidence.tuning", "evidence.welch"),
         *("evidence.register", "evidence.spelling"),
@@ -103,6 +103,7 @@ TORCH = {
     *("blocks", "networks", "tasks", "metrics", "train", "passes", "readings"),
     "environment",
     *("measure", "suite.match", "suite.pairing", "suite.preflight", "suite.plan", "suite.sweeps"),
+    "suite.taking",
 }
 TORCH_PACKAGES = {"torch", "torchvision", "timm", "fvcore"}
 

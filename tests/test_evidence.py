@@ -773,7 +773,10 @@ def test_a_comparison_of_facts_alone(tmp_path: Path) -> None:
     lab.compare(lab.row("normal", []), lab.row("depthwise", [], params=12_240))
     study = lab.ask()
     evidence = collect(tmp_path, study)
-    assert answer.lines(evidence) == ["  Not trained: staged, width 16."]
+    assert answer.lines(evidence) == [
+        "Normal or depthwise separable? The claim holds. Not tested: B:72.",
+        "  Facts of 2 networks as built.",
+    ]
     assert citable.reasons(study, evidence.comparisons[0]) == []
 
 
@@ -1506,4 +1509,4 @@ def test_nothing_is_told_of_a_row_without_results(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.compare(lab.row("normal", [], params=82_010))
     (said,) = answer.answers(collect(tmp_path, lab.ask()))
-    assert said.findings == ()
+    assert said.findings == ("Normal or depthwise separable? Not tested: A:113, B:72.",)

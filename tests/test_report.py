@@ -637,7 +637,7 @@ def test_a_page_of_facts_alone(tmp_path: Path) -> None:
         "runs.csv",
         "tbl-s7-depthwise.csv",
     ]
-    assert "Not trained: staged, width 16." in page.prose
+    assert "Facts of 2 networks as built." in page.prose
     assert "8.17× fewer" in page.prose
     assert "fig-s7-depthwise-forest" not in page.ids
     index = read(render_index(tmp_path / "runs", tmp_path / "reports"))

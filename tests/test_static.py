@@ -75,7 +75,7 @@ def test_a_whole_suite_that_trains_nothing_needs_no_images(
     assert "measured, not trained" in said.err
     assert "images as in CIFAR-10; nothing is trained" in said.err
     assert "0 trials to run, 0 there already" in said.err
-    assert "Not trained: staged 4 | 8." in said.out
+    assert "Normal or depthwise? The claim holds.\n  Facts of 2 networks as built." in said.out
     assert "A:1 “fewer”: supported\n" in said.out
     assert "0 trained, 0 there already" in said.out
     assert not (here / "runs" / "trials").exists()

@@ -216,7 +216,7 @@ def test_arithmetic_is_never_open(
 def test_arithmetic_names_the_full_network_as_its_scope(tmp_path: Path) -> None:
     found = only(two(tmp_path, [], [], RATIO | {"about": 8}))
     assert found.sentence == (
-        "Supported as a drop-in: parameters of normal 80,000, of depthwise 10,000: 8.00 times, "
+        "Supported: parameters of normal 80,000, of depthwise 10,000: 8.00 times, "
         "claimed 7.20 to 8.80 times (arithmetic of the full networks, staged, width 16)."
     )
 
@@ -241,9 +241,7 @@ def test_a_fact_that_cannot_be_vouched_for_is_invalid(tmp_path: Path) -> None:
     )
     found = only(two(tmp_path, [], [], RATIO | {"about": 8}, facts={"params": bad}))
     assert (found.word, found.why) == ("invalid", "Parameters of depthwise (drop-in): two counts")
-    assert found.sentence == (
-        "Invalid as a drop-in: Parameters of depthwise (drop-in): two counts."
-    )
+    assert found.sentence == "Invalid: Parameters of depthwise (drop-in): two counts."
 
 
 def test_facts_that_are_not_there_are_invalid(tmp_path: Path) -> None:

@@ -21,16 +21,20 @@
     citable.py   the reasons why trained numbers may not be cited
     stop.py      whether the intervals are narrow enough to stop adding seeds
     spelling.py  numbers and names as people read them
+    naming.py    a network and images in a few words
+    holding.py   how many claims hold, and which do not
     answer.py    what came out, in sentences
     sources.py   what the rows have of a claim's metric: a fact, what was trained, what was timed
     hypotheses.py  from a claim to what is to be decided, at each match and setting
     curve.py     the metric over budgets: a fitted curve, and where it meets another or a level
     saving.py    what a variant saves for the same result
     blocks.py    parameters of the blocks in which two networks differ
+    batches.py   times an image along batch sizes
     sweeps.py    claims on networks that no row has: swept settings, trends, equal functions
     several.py   one claim over several variants: the best of, each of
     within.py    which rows keep to the budget of a claim
     contradictions.py  claims that contradict each other, each told of the other
+    settings.py  many settings in few words
     sentences.py   what was decided, in words made of its numbers
     verdicts.py  claims judged: families, words, sentences
     register.py  what notes claim, line by line; registers/: the one that comes with the package

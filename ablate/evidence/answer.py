@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ablate.evidence import citable, control, saving, welch
+from ablate.evidence import citable, control, holding, saving, welch
 from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence
 from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import SAME, UNKNOWN
+from ablate.evidence.naming import images, network
 from ablate.evidence.spelling import (
     between,
     bounds,
@@ -18,7 +18,6 @@ from ablate.evidence.spelling import (
     lower_first,
     match_name,
     number,
-    one_line,
     ratio,
     signed,
     upper_first,
@@ -45,7 +44,7 @@ def answers(evidence: Evidence) -> tuple[Answer, ...]:
     return tuple(
         Answer(
             comparison,
-            _findings(comparison),
+            _findings(evidence, comparison),
             scope(evidence.study, comparison),
             tuple(citable.reasons(evidence.study, comparison)),
         )
@@ -55,7 +54,7 @@ def answers(evidence: Evidence) -> tuple[Answer, ...]:
 
 def lines(evidence: Evidence) -> list[str]:
     """Return the answers as lines for a terminal."""
-    found: list[str] = []
+    found = [said] if (said := holding.of_suite(evidence)) else []
     for answer in answers(evidence):
         found += [*answer.findings, f"  {answer.scope}"]
         if answer.reasons:
@@ -69,7 +68,8 @@ def scope(study: Study, comparison: ComparisonEvidence) -> str:
     steps = {trial.steps for trial in ok if trial.steps is not None}
     seeds = [len(row.values) for row in comparison.rows if row.trials]
     if not seeds:
-        return f"Not trained: {network(comparison.baseline.asked.full_config)}."
+        what = "Facts and measurements" if comparison.passes else "Facts"
+        return f"{what} of {counted(len(comparison.rows), 'network')} as built."
     parts = [
         f"Trained: {network(comparison.baseline.asked.config)}",
         images(comparison),
@@ -81,37 +81,10 @@ def scope(study: Study, comparison: ComparisonEvidence) -> str:
     return "; ".join(parts) + f". Intervals: 95 %, {how}."
 
 
-def network(config: dict[str, Any]) -> str:
-    """Name a configuration's network by its family and its width or channels."""
-    found = config.get("network")
-    if not isinstance(found, dict):
-        return "the network below"
-    name = one_line(str(found.get("family", "network")))
-    if isinstance(width := found.get("width"), int | float):
-        return f"{name}, width {width:g}"
-    stages = found.get("stages")
-    channels = [_channels(stage) for stage in stages] if isinstance(stages, list) else []
-    return f"{name} {' | '.join(channels)}" if channels and all(channels) else name
-
-
-def images(comparison: ComparisonEvidence) -> str:
-    """Say on how many images of which data a comparison was trained."""
-    data = comparison.data
-    if "train" not in data.sizes:
-        return data.title
-    return f"{one_line(data.title)}, {number(data.sizes['train'])} training images"
-
-
-def _channels(stage: Any) -> str:
-    """Spell the channels of a stage's layers as the notes do: `32-32`; "" if they are not told."""
-    layers = stage.get("layers") if isinstance(stage, dict) else stage
-    if not isinstance(layers, list):
-        return ""
-    told = [layer.get("channels") if isinstance(layer, dict) else layer for layer in layers]
-    return "-".join(map(str, told)) if all(isinstance(count, int) for count in told) else ""
-
-
-def _findings(comparison: ComparisonEvidence) -> tuple[str, ...]:
+def _findings(evidence: Evidence, comparison: ComparisonEvidence) -> tuple[str, ...]:
+    if not any(row.trials for row in comparison.rows):
+        said = holding.of_comparison(evidence, comparison)
+        return (said,) if said else ()
     by_variant: dict[tuple[str, str], list[Contrast]] = {}
     for contrast in contrasts(comparison):
         if contrast.reference is not None and contrast.effect is not None:

@@ -7,7 +7,7 @@ the reason. A damaged record counts as missing and is named.
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +98,12 @@ class PointEvidence:
     facts: dict[str, Measurement]
     lacking: str  # why there are none; "" where there are
 
+    @property
+    def row(self) -> str | None:
+        """The variant whose full network it is, as it begins; None of others, and of two."""
+        alone = len(self.asked.variants) == 1 and not self.asked.settings
+        return self.asked.variants[0] if alone else None
+
 
 @dataclass(frozen=True)
 class ComparisonEvidence:
@@ -129,6 +135,12 @@ class ComparisonEvidence:
     def against_baseline(self) -> bool:
         """Whether all that is compared with anything is compared with the baseline."""
         return all(row.asked.reference in (None, self.asked.baseline) for row in self.rows)
+
+    @property
+    def as_they_are(self) -> bool:
+        """Whether nothing is trained or held equal: that networks are drop-ins says nothing."""
+        matches = (row.asked.match for row in self.rows)
+        return not self.asked.is_trained and all(match == ["none"] for match in matches)
 
     @property
     def measure(self) -> Measure:
@@ -227,6 +239,8 @@ def collect(runs: Path, study: Study) -> Evidence:
             replace(row(r, asked.measure, r is asked.rows[0]), tuning=cells(asked, r, tried(r)))
             for r in _grouped(asked)
         )
+        points = tuple(map(point, asked.points))
+        rows = tuple(_with_values(row, points) for row in rows)
         passes: dict[str, tuple[Record, ...]] = {}
         lacking: list[str] = []
         for metric, ids in sorted(asked.passes.items()):
@@ -253,12 +267,23 @@ def collect(runs: Path, study: Study) -> Evidence:
             ),
             margin_changed=changed.of_margin(study, before, asked, begun),
             changed=changed.of_claims(study, before, asked, begun),
-            points=tuple(map(point, asked.points)),
+            points=points,
             budgets=tuple(row(point, asked.measure, False) for point in asked.budgets),
         )
 
     comparisons = tuple(comparison(asked) for asked in study.comparisons)
     return Evidence(study, comparisons, tuple(damaged[id] for id in sorted(damaged)))
+
+
+def _with_values(row: RowEvidence, points: Sequence[PointEvidence]) -> RowEvidence:
+    """Return a row with what was measured of its network as it begins, where it is a drop-in."""
+    if not (row.is_reference or "none" in row.asked.match):
+        return row
+    for point in points:
+        if point.row == row.asked.variant:
+            lacking = (*row.lacking, *([point.lacking] if point.lacking else []))
+            row = replace(row, full={**row.full, **point.facts}, lacking=lacking)
+    return row
 
 
 def _grouped(comparison: ComparisonAsked) -> list[Row]:

@@ -140,12 +140,20 @@ def _numbers(comparison: ComparisonEvidence, row: RowEvidence) -> Iterator[dict[
     for reading in row.readings:
         of_reading = {"network": "trained", "seed": reading.seed, "trial": reading.id}
         yield from ({**of_reading, **number} for number in _read(comparison, reading))
-    for network, facts, id in (
-        ("trained", row.trained, row.asked.facts),
-        ("full", row.full, row.asked.full_facts),
+    begun = {
+        name: point.asked.facts
+        for point in comparison.points
+        if point.row == row.asked.variant
+        for name in point.facts
+    }
+    for network, facts, ids in (
+        ("trained", row.trained, {}),
+        ("full", row.full, begun),
     ):
+        own = row.asked.facts if network == "trained" else row.asked.full_facts
         for name, fact in facts.items():
-            yield {"network": network, "trial": id, "status": "ok", **_measured(name, fact)}
+            of_fact = {"network": network, "trial": ids.get(name, own), "status": "ok"}
+            yield {**of_fact, **_measured(name, fact)}
     for id, setting, seconds in latency.by_process(comparison, row):
         yield {
             "network": "full",
@@ -161,6 +169,8 @@ def _numbers(comparison: ComparisonEvidence, row: RowEvidence) -> Iterator[dict[
 def _points(comparison: ComparisonEvidence) -> Iterator[dict[str, Any]]:
     """Yield the facts of networks that no row has."""
     for point in comparison.points:
+        if point.row is not None:
+            continue  # it is among the row's
         variant, *others = point.asked.variants
         at = {**point.asked.settings, **({"with": others[0]} if others else {})}
         for name, fact in point.facts.items():

@@ -21,7 +21,7 @@ an equivalence of several variants there is a hypothesis for every two of them (
 `within` gives each of them its budgets (within.py).
 
 Requirements are judged by requirements.py; a trend, whatever is swept by `over`, and what two
-networks compute, by sweeps.py.
+networks compute, by sweeps.py, but a trend of times along batches by batches.py.
 """
 
 import math
@@ -100,6 +100,7 @@ class Hypothesis:
     budgets: tuple[tuple[Budget, ...], tuple[Budget, ...]] = ((), ())  # of ours and of theirs
     about: int = 0  # which of the two a claim over several variants is about
     beyond: bool = False  # the estimate lies beyond what was measured: only a bound is known
+    along: tuple[int, ...] = ()  # batches that `means` are of, of one row (batches.py)
 
     @property
     def is_exact(self) -> bool:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablate.evidence import failures, requirements, several, welch
-from ablate.evidence.answer import images, network
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.decide import Decision
 from ablate.evidence.family import ALPHA
 from ablate.evidence.hypotheses import Hypothesis
 from ablate.evidence.latency import Measured
 from ablate.evidence.memory import Peak
+from ablate.evidence.naming import images, network
 from ablate.evidence.spelling import (
     between,
     bounds,
@@ -36,8 +36,11 @@ WHERE = {
     "macs": "at equal MACs",
     "result": "for the same result",
 }
-# Of what was timed, what may differ from setting to setting.
-SETTINGS = ("phase", "precision", "memory_format", "mode", "threads", "device")
+# Of what was timed, what may differ from setting to setting, and what stands before it.
+SETTINGS = {
+    **{"phase": "for", "precision": "in", "memory_format": "", "mode": ""},
+    **{"threads": "with threads", "device": "on"},
+}
 
 
 def where(hypothesis: Hypothesis, settings: Sequence[Measured | Peak] = ()) -> str:
@@ -50,10 +53,13 @@ def where(hypothesis: Hypothesis, settings: Sequence[Measured | Peak] = ()) -> s
     alone = len(hypothesis.rows) == 1 and hypothesis.rows[0].is_reference
     parts = [] if alone else [listed([WHERE.get(m, m) for m in hypothesis.match])]
     if hypothesis.setting is not None:
-        parts.append(f"at batch {number(hypothesis.setting.batch)}")
+        if not hypothesis.along:
+            parts.append(f"at batch {number(hypothesis.setting.batch)}")
         for key in SETTINGS:
             if len({str(one.setting.get(key)) for one in settings}) > 1:
-                parts.append(f"{key.replace('_', ' ')} {hypothesis.setting.setting.get(key)}")
+                said = str(hypothesis.setting.setting.get(key))
+                said = "a training step" if said == "training_step" else said
+                parts.append(f"{SETTINGS[key]} {said}".strip())
     return one_line(" ".join(parts))
 
 
@@ -353,10 +359,22 @@ def margin(hypothesis: Hypothesis) -> str:
     return _margin(hypothesis)
 
 
+def meaning(hypothesis: Hypothesis, decision: Decision) -> str:
+    """Say what a decision means for the claim; "" where its word says it."""
+    return _meaning(hypothesis, decision)
+
+
+def times(ratio: float) -> str:
+    """Spell a ratio."""
+    return _times(ratio)
+
+
 def _statement(hypothesis: Hypothesis, level: float, tests: int) -> str:
     """Say the numbers: `accuracy of a is 3.6 points lower than that of b [-4.9, -2.4] (…)`."""
     title, names = lower_first(hypothesis.title), _names(hypothesis)
     note = _note(hypothesis, level, tests)
+    if hypothesis.along:
+        return _along(hypothesis, level) + note
     if hypothesis.scale == "value":
         span = "" if hypothesis.is_exact else f" {_span(hypothesis, level)}"
         value = hypothesis.means[0]
@@ -392,6 +410,21 @@ def _statement(hypothesis: Hypothesis, level: float, tests: int) -> str:
     return f"{said} {span}{note}".replace("  ", " ")
 
 
+def _along(hypothesis: Hypothesis, level: float) -> str:
+    """Say what a call takes an image at each batch, and from which batch on that hardly changes."""
+    title, (name,) = lower_first(hypothesis.title), _names(hypothesis)
+    (first, *rest), (batch, *others) = hypothesis.means, hypothesis.along
+    told = [f"{quantity(1000 * first)} ms at batch {number(batch)}"]
+    told += [f"{quantity(1000 * s)} at {number(b)}" for s, b in zip(rest, others, strict=True)]
+    ends = f"{_times(hypothesis.means[-1] / first)} times from the first to the last"
+    near = min(hypothesis.means) * (1 + hypothesis.margin)
+    enough = next(b for s, b in zip(hypothesis.means, hypothesis.along, strict=True) if s <= near)
+    least = f"first within {_margin(hypothesis)} of the least at batch {number(enough)}"
+    return (
+        f"{title} of {name} is {listed(told)}, {least}; {ends} {_span(hypothesis, level)}".rstrip()
+    )
+
+
 def _meaning(hypothesis: Hypothesis, decision: Decision) -> str:
     """Say what an interval means for the claim; "" where the word says it."""
     if hypothesis.wanted is not None:
@@ -411,6 +444,8 @@ def _meaning(hypothesis: Hypothesis, decision: Decision) -> str:
         ("true but negligible", ""): f"less than the {margin} that matter",
         ("refuted", "opposite"): "the opposite of the claim",
         ("refuted", "different"): "not the same",
+        ("refuted", "falls on the way"): f"falls on the way by more than {margin}",
+        ("refuted", "rises on the way"): f"rises on the way by more than {margin}",
         ("inconclusive", "below the margin either way"): f"less than the {margin} that matter, "
         "whichever way",
     }
@@ -437,6 +472,8 @@ def _open(hypothesis: Hypothesis, seeds: int | None) -> str:
         return "the seeds do not vary, which says nothing of others"
     if hypothesis.is_unbounded:
         return "it takes more seeds to say how many would decide"
+    if hypothesis.along:
+        return "more processes may decide"
     if seeds is None:
         return f"even {_runs(hypothesis, welch.MOST_SEEDS)} would not decide"
     return f"{_assumed(hypothesis)}about {_runs(hypothesis, seeds)} would decide"

@@ -53,12 +53,15 @@ def kind_of(comparison: ComparisonEvidence, metric: str) -> Kind | Lacks:
         return "timed"
     if metric in memory.METRICS:
         return "peak"
-    if part and not any(_has_part(row, head, part) for row in comparison.rows):
-        return Lacks("not tested", f"{metric}: parts of a network are not measured yet")
-    if any(head in row.full for row in comparison.rows):
-        return "arithmetic"
     measured = {name for row in comparison.rows for name in _names(row)}
-    if metric == comparison.measure.name or metric in {*measured, *comparison.asked.readings}:
+    measured |= {comparison.measure.name, *comparison.asked.readings}
+    is_fact = any(head in row.full for row in comparison.rows)
+    is_trained = head in measured and not is_fact
+    if part and not is_trained and not any(_has_part(row, head, part) for row in comparison.rows):
+        return Lacks("not tested", f"{metric}: parts of a network are not measured yet")
+    if is_fact:
+        return "arithmetic"
+    if is_trained:
         return "trained"
     if lacking := [lack for row in comparison.rows for lack in row.lacking]:
         return Lacks("invalid", one_line(lacking[0]))
@@ -92,10 +95,22 @@ def fact(row: RowEvidence, metric: str) -> Values | Lacks:
         return Lacks("invalid", f"{found.title} of {name}: {why}")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return Lacks("invalid", f"{name}: {metric} was not counted")
-    title = f"{found.title} ({part.replace('_', ' ')})" if part else found.title
+    title = _title(found, part) if part else found.title
     if head == "layers" and part:
         title = f"{part.replace('_', ' ')} layers"
-    return Values((float(value),), (), title, found.unit, found.direction, True)
+    return Values((float(value),), (), title, _unit(found, part), found.direction, True)
+
+
+def _title(found: Measurement, part: str) -> str:
+    """Return what people call a part of what was measured."""
+    titles = found.detail.get("titles")
+    own = titles.get(part) if isinstance(titles, Mapping) else None
+    return one_line(str(own)) if own else f"{found.title} ({part.replace('_', ' ')})"
+
+
+def _unit(found: Measurement, part: str) -> str:
+    """Return the unit of a metric, or of a part of it."""
+    return "" if part == "ratio" else found.unit
 
 
 def measured(row: RowEvidence, metric: str) -> Measurement | None:
@@ -110,7 +125,8 @@ def measured(row: RowEvidence, metric: str) -> Measurement | None:
     found = fact(row, metric)
     if isinstance(found, Lacks):
         return whole.model_copy(update={"value": None, "detail": {"invalid": found.why}})
-    return whole.model_copy(update={"value": found.values[0], "title": found.title})
+    update = {"value": found.values[0], "title": found.title, "unit": found.unit}
+    return whole.model_copy(update=update)
 
 
 def trained(comparison: ComparisonEvidence, row: RowEvidence, metric: str) -> Values | Lacks:
@@ -134,6 +150,10 @@ def trained(comparison: ComparisonEvidence, row: RowEvidence, metric: str) -> Va
         return Lacks("invalid", f"{name}, seed {broken[0].seed}: {why}")
     if not found:
         done = sum(trial.outcome != "missing" for trial in row.trials)
+        read = row.readings if metric.partition(".")[0] in comparison.asked.readings else ()
+        if done and (unread := [it.reason for it in read if it.reason]):
+            why = f"{name}: no trained weights were read yet: {one_line(unread[0])}"
+            return Lacks("not tested", why, pending=unread[0] == "not taken yet")
         if done == len(row.trials):
             return Lacks("not tested", f"{name}: its trials did not measure it")
         of = counted(len(row.trials), "trial")
@@ -268,16 +288,32 @@ def log_ratio(one: latency.Measured) -> Estimate | None:
 
 
 def _by_seed(row: RowEvidence, metric: str) -> dict[int, Measurement]:
+    head, _, part = metric.partition(".")
     found = {
-        trial.seed: trial.record.metrics[metric]
+        trial.seed: trial.record.metrics[head]
         for trial in row.having("ok", "invalid")
-        if trial.record is not None and metric in trial.record.metrics
+        if trial.record is not None and head in trial.record.metrics
     }
-    return found or {
-        reading.seed: reading.record.metrics[metric]
+    found = found or {
+        reading.seed: reading.record.metrics[head]
         for reading in row.readings
-        if reading.record is not None and metric in reading.record.metrics
+        if reading.record is not None and head in reading.record.metrics
     }
+    return {seed: _part(whole, part) if part else whole for seed, whole in found.items()}
+
+
+def _part(whole: Measurement, part: str) -> Measurement:
+    """Return a part of what was measured; where there is none, it is invalid."""
+    value = None if whole.value is None else whole.detail.get(part)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    update: dict[str, Any] = {
+        "value": value if is_number else None,
+        "title": _title(whole, part),
+        "unit": _unit(whole, part),
+    }
+    if not is_number:
+        update["detail"] = {"invalid": "it has no such part"} | whole.detail
+    return whole.model_copy(update=update)
 
 
 def _names(row: RowEvidence) -> Iterator[str]:

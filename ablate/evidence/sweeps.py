@@ -86,6 +86,8 @@ class Judged:
 
 def is_about(claim: Claim) -> bool:
     """Return whether a claim is judged here."""
+    if claim.is_of_batches:
+        return False
     return bool(claim.over) or isinstance(claim, Trend) or claim.metric == FUNCTION
 
 
@@ -215,7 +217,8 @@ def _same_function(
         return Place(at, "refuted", "different", said, "another shape")
     share = f"{found.value:.1e} of the largest output"
     if found.detail.get("equal"):
-        said = f"{both} compute the same, {tied}: they differ by {share}, which is rounding"
+        apart = f"by {share}, which is rounding" if found.value else "by nothing"
+        said = f"{both} compute the same, {tied}: they differ {apart}"
         return Place(at, "supported", "", said, "the same", (found.value,), found.value)
     share = f"{quantity(100 * found.value)} % of the largest output"
     said = f"{both} differ by {share}, {tied}"

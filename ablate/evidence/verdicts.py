@@ -36,6 +36,7 @@ from typing import Any, Literal, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from ablate.evidence import (
+    batches,
     changed,
     citable,
     contradictions,
@@ -48,18 +49,26 @@ from ablate.evidence import (
     requirements,
     saving,
     sentences,
+    settings,
     several,
     sweeps,
     tuned,
     welch,
 )
-from ablate.evidence.answer import network
 from ablate.evidence.collect import ComparisonEvidence, Evidence
 from ablate.evidence.decide import Decision
 from ablate.evidence.hypotheses import Group, Hypothesis
 from ablate.evidence.latency import Measured
+from ablate.evidence.naming import network
 from ablate.evidence.sources import Kind, Lacks
-from ablate.evidence.spelling import counted, listed, one_line, upper_first, variant_name
+from ablate.evidence.spelling import (
+    counted,
+    listed,
+    number,
+    one_line,
+    upper_first,
+    variant_name,
+)
 from ablate.study import Study
 from ablate.suite.claims import Claim, Question, RequirementClaim
 
@@ -232,6 +241,8 @@ def _alone(evidence: Evidence, comparison: ComparisonEvidence) -> tuple[Verdict,
         if claim is None or (isinstance(claim, RequirementClaim) and not claim.over)
         else sweeps.judge(comparison, claim)
         if sweeps.is_about(claim)
+        else batches.of(comparison, claim)
+        if batches.is_about(claim)
         else hypotheses.of(comparison, claim, evidence.study.device)
         for claim in claims
     ]
@@ -267,7 +278,7 @@ def _alone(evidence: Evidence, comparison: ComparisonEvidence) -> tuple[Verdict,
         scopes = _scopes(evidence.study, comparison, groups)
         changes = comparison.changed.get(changed.key_of(stored), "")
         reasons = _screening(evidence.study, comparison, claim, parts, groups, changes)
-        found.append(_verdict(comparison, stored, parts, primary, scopes, reasons))
+        found.append(_verdict(comparison, stored, parts, primary, scopes, reasons, groups))
     return tuple(found)
 
 
@@ -276,7 +287,8 @@ def swept(comparison: ComparisonEvidence) -> list[tuple[Mapping[str, Any], sweep
     found: list[tuple[Mapping[str, Any], sweeps.Judged]] = []
     for stored in comparison.asked.claims:
         claim = _read(stored)
-        judged = sweeps.judge(comparison, claim) if claim is not None and claim.over else None
+        is_swept = claim is not None and claim.over and sweeps.is_about(claim)
+        judged = sweeps.judge(comparison, claim) if claim is not None and is_swept else None
         if isinstance(judged, sweeps.Judged):
             found.append((stored, judged))
     return found
@@ -545,6 +557,7 @@ def _verdict(
     primary: bool | None,
     scopes: Sequence[str],
     screening: Sequence[str],
+    groups: object,
 ) -> Verdict:
     """Put the parts of a verdict together."""
     if isinstance(parts, Lacks):
@@ -555,10 +568,15 @@ def _verdict(
     for part in parts:
         is_open = stored.get("kind") == "question" and part.word == "inconclusive"
         lead = "we cannot tell yet" if is_open else part.word
-        found.setdefault((lead, part.said), []).append(part.where)
+        where = part.where
+        if comparison.as_they_are:
+            where = where.removeprefix(sentences.WHERE["none"]).strip()
+        found.setdefault((lead, part.said), []).append(where)
     text = "; ".join(
         f"{each} {listed(places)}".strip() + f": {said}" for (each, said), places in found.items()
     )
+    if isinstance(groups, list):
+        text = settings.told(groups, parts, comparison.as_they_are) or text
     if word == "depends":
         text = f"depends {why}, {text}"
     if primary is False and any(part.level is not None for part in parts):
@@ -611,6 +629,8 @@ def _together(parts: Sequence[Part]) -> tuple[Word, str]:
     for word in ("invalid", "inconclusive"):
         if word in words:
             there = [part for part in parts if part.word == word]
+            if len(there) > settings.FEW:
+                return word, f"at {number(len(there))} of {number(len(parts))} settings"
             return word, listed([part.where for part in there])
     if "not tested" in words:
         there = [part for part in parts if part.word == "not tested"]
@@ -623,11 +643,13 @@ _OPEN: set[Word] = {"invalid", "inconclusive", "not tested"}
 
 def _what_differs(parts: Sequence[Part]) -> str:
     """Say what the parts that disagree differ in."""
+    if len({str(part.setting) for part in parts}) > settings.FEW:
+        return listed(settings.deciding(parts)) or "the setting"
     matches = {part.match for part in parts}
-    settings = {str(part.setting) for part in parts}
-    named = ["the match"] * (len(matches) > 1) + ["the setting"] * (len(settings) > 1)
+    places = {str(part.setting) for part in parts}
+    named = ["the match"] * (len(matches) > 1) + ["the setting"] * (len(places) > 1)
     batches = {part.setting.get("batch") for part in parts if part.setting is not None}
-    if len(batches) > 1 and len(settings) == len(batches):
+    if len(batches) > 1 and len(places) == len(batches):
         named[-1] = "the batch"
     return listed(named) or "the limit"
 
@@ -637,6 +659,7 @@ def _scopes(study: Study, comparison: ComparisonEvidence, groups: object) -> lis
     if not isinstance(groups, list):
         return []
     known = [one for group in groups for one in group if one.lacks is None]
+    known = [settings.joined(one, known) for one in known]
     return list(dict.fromkeys(sentences.scope(study, comparison, one) for one in known))
 
 

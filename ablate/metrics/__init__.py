@@ -25,9 +25,15 @@ figures of it.
 
 A *reading* is of a network with given weights, those before and those after training:
 `measure(network, input_shape)` returns the measurement and raw arrays by name, or None where it
-does not apply. `ablate.readings` takes it from the weights that trials have kept.
+does not apply; the network is left as it was. `ablate.readings` takes it from the weights that
+trials have kept. Where nothing is trained, claims are about networks as they begin: with the values
+that are given, and parameters drawn from the seed 0.
 
 A metric of a *pair* is of two networks: `measure(first, second, input_shape)`.
+
+Numbers in `detail` are parts that claims may name (`effective_receptive_field.ratio`), in the unit
+of the value; one that is called `ratio` has none. `detail["titles"]` may have names for people of
+some parts, where "Effective receptive field (ratio)" would not do.
 
 A figure that cannot be vouched for has the value None and the reason in `detail["invalid"]`. An
 exception is a bug of the metric or of the network, and makes the figure of a fact invalid. The
@@ -68,24 +74,52 @@ def facts(
 
     with _count.once():
         wanted = of_kind("fact") if names is None else names
-        measured = {name: _fact(name, network, input_shape) for name in wanted}
+        measured = {name: _measured(name, network, input_shape) for name in wanted}
     return {name: measurement for name, measurement in measured.items() if measurement is not None}
 
 
-def _fact(name: str, network: "nn.Module", input_shape: tuple[int, int, int]) -> Measurement | None:
+def at_the_beginning(
+    network: "nn.Module", input_shape: tuple[int, int, int], names: Sequence[str]
+) -> dict[str, Measurement]:
+    """Return what some readings and facts are of a network as it begins, by name.
+
+    Args:
+        network: its parameters are drawn anew, from the seed 0.
+        input_shape: (channels, height, width) of one image.
+        names: of metrics; those that do not apply to the network are left out.
+    """
+    from ablate import networks  # with torch
+
+    try:
+        networks.initialise(network, 0)
+    except RuntimeError as error:  # somebody's network, whose parameters no seed decides
+        return {name: _invalid(name, error) for name in names}
+    return facts(network, input_shape, names)
+
+
+def _measured(
+    name: str, network: "nn.Module", input_shape: tuple[int, int, int]
+) -> Measurement | None:
     metric = catalog.load("metrics", name)
     try:
-        found: Measurement | None = metric.measure(network, input_shape)
+        found = metric.measure(network, input_shape)
     except Exception as error:
-        line = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Measurement(
-            value=None,
-            unit=metric.UNIT,
-            title=metric.TITLE,
-            direction=metric.DIRECTION,
-            detail={"invalid": f"measuring it raised {line}"},
-        )
-    return found
+        return _invalid(name, error)
+    # A reading's arrays are for pictures of trained weights.
+    one: Measurement | None = found[0] if found and metric.KIND == "reading" else found
+    return one
+
+
+def _invalid(name: str, error: Exception) -> Measurement:
+    metric = catalog.load("metrics", name)
+    line = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return Measurement(
+        value=None,
+        unit=metric.UNIT,
+        title=metric.TITLE,
+        direction=metric.DIRECTION,
+        detail={"invalid": f"measuring it raised {line}"},
+    )
 
 
 def of_trial(outcome: "Outcome") -> dict[str, Measurement]:

@@ -99,7 +99,7 @@ def as_written() -> Iterator[None]:
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Let `forward` and `trace` count a network once, for facts that leave it as it is.
+    """Let what several facts share be found once for a network, which they leave as it is.
 
     Outside of this nothing is remembered: a network that was changed is counted anew.
     """
@@ -114,7 +114,8 @@ def once() -> Iterator[None]:
 _counted: dict[tuple[Any, ...], Any] | None = None
 
 
-def _remembered(count: Callable[[], T], *key: Any) -> T:
+def remembered(count: Callable[[], T], *key: Any) -> T:
+    """Return what `count` does, within `once` that of its first call with the same key."""
     if _counted is None:
         return count()
     if key not in _counted:
@@ -128,7 +129,7 @@ def forward(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int,
 
     The FLOPs are counted by `FlopCounterMode`, those of the layers by closed forms.
     """
-    return _remembered(lambda: _forward(network, input_shape), "forward", network, input_shape)
+    return remembered(lambda: _forward(network, input_shape), "forward", network, input_shape)
 
 
 def _forward(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, list[Call]]:
@@ -145,7 +146,7 @@ def trace(network: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
     Raises:
         Untraceable: fvcore cannot trace the network, or one of its rules does not fit.
     """
-    return _remembered(lambda: _trace(network, input_shape), "trace", network, input_shape)
+    return remembered(lambda: _trace(network, input_shape), "trace", network, input_shape)
 
 
 def _trace(network: nn.Module, input_shape: tuple[int, int, int]) -> Trace:

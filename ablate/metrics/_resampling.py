@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ablate import networks
+from ablate.metrics import _count
 from ablate.records import Measurement
 
 INITIALISATIONS: Final = 20
@@ -147,9 +148,16 @@ _Shapes = Mapping[nn.Module, tuple[torch.Size, torch.Size]]
 
 
 def _layers(network: nn.Module, input_shape: tuple[int, int, int], how: _How) -> list[Layer]:
-    model = copy.deepcopy(network).eval()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        return _innermost(model, "", _shapes(model, input_shape), how)
+        model, shapes = _count.remembered(
+            lambda: _run(network, input_shape), "resampling", network, input_shape
+        )
+        return _innermost(model, "", shapes, how)
+
+
+def _run(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[nn.Module, _Shapes]:
+    model = copy.deepcopy(network).eval()
+    return model, _shapes(model, input_shape)
 
 
 def _shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> _Shapes:

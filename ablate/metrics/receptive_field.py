@@ -35,6 +35,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from ablate.metrics import _count
 from ablate.metrics._spatial import Spatial, Unknown, Window, read
 from ablate.records import Measurement
 
@@ -70,12 +71,25 @@ class Field:
 def measure(network: nn.Module, input_shape: tuple[int, int, int]) -> Measurement:
     """Return the receptive field of the network's spatial part, in pixels of its input."""
     try:
-        field = of(network)
-        touched(field)
+        field, _ = checked(network)
     except Unknown as error:
         return _measurement(None, {"invalid": str(error)})
     detail = describe(field)
     return _measurement(None if "invalid" in detail else max(field.size), detail)
+
+
+def checked(network: nn.Module) -> tuple[Field, Tensor]:
+    """Return the receptive field and which of its pixels are seen, as `touched` says.
+
+    Raises:
+        Unknown: it cannot be worked out, or two methods disagree.
+    """
+
+    def both() -> tuple[Field, Tensor]:
+        field = of(network)
+        return field, touched(field)
+
+    return _count.remembered(both, "receptive field", network)
 
 
 def of(network: nn.Module) -> Field:

@@ -30,14 +30,14 @@ KIND: Final = "fact"
 def measure(network: nn.Module, input_shape: tuple[int, int, int]) -> Measurement:
     """Return the share of the receptive field's pixels that one output looks at."""
     try:
-        field = receptive_field.of(network)
-        touched = int(receptive_field.touched(field).sum())
+        field, seen = receptive_field.checked(network)
     except Unknown as error:
         return _measurement(None, {"invalid": str(error)})
     detail = receptive_field.describe(field)
     if "invalid" in detail:
         return _measurement(None, {"invalid": detail["invalid"]})
     height, width = field.size
+    touched = int(seen.sum())
     counts = {"touched": touched, "box": height * width}
     place = {name: detail[name] for name in ("height", "width", "at")}
     return _measurement(touched / (height * width), {**counts, **place})

@@ -18,7 +18,19 @@ Kinds, with what they take (sides are one number, or [height, width]):
 * `norm`, `act`: `of`, a block (`batch`, `relu`);
 * `parallel`: `paths`, lists of layers; `merge` (concat or add); `split` (false; true: each path
   gets its share of the channels, in order);
-* `image`: `values`, [row][column] or [channel][row][column]: this map in the place of what comes.
+* `image`: `values`, [row][column] or [channel][row][column]: this map in the place of what comes;
+* `shift`, `scale`: `by`, one number or one for each channel: added, or multiplied with;
+* `batch_norm`: `mean` and `variance`, a number for each channel, or neither: those of the batch;
+  `gamma` (1), `beta` (0), one number or one for each channel; `eps` (1e-5);
+* `unfold`: `kernel`; `stride` (1), `padding` (0): the pixels of each window as channels of one
+  pixel. `fold`: likewise, the other way: windows laid out, and summed where they overlap;
+* `stack`: `layers`, `depth` times (1) one after the other, each time with parameters of its own;
+  `init`, the deviation of a normal distribution that all kernels of these layers are drawn from,
+  or `xavier` (2 / (fan-in + fan-out) is its square), `he` (2 / fan-in);
+* `cross_entropy`: `target`, a class; `smoothing` (0): the loss of each image, of as many classes as
+  there are numbers. After `flatten` or `gap`;
+* `targets`: `classes`; `target` (0), `smoothing` (0): what that loss takes the label for, a number
+  for each class, in the place of what comes.
 
 A kind that takes nothing may be written as its name alone. Where `channels` is left out, there are
 as many as the task asks for. `depth: 3` ends the network after its third layer.
@@ -49,6 +61,15 @@ from torch.nn import functional
 
 from ablate import catalog, components
 from ablate.components import Act, Norm
+from ablate.networks._operations import (
+    Affine,
+    Begun,
+    Folded,
+    GivenNorm,
+    Loss,
+    Unfolded,
+    smoothed,
+)
 
 SAMPLES: list[dict[str, Any]] = [
     {"layers": [{"kind": "conv", "channels": 8, "kernel": 3}, "gap", {"kind": "linear"}]},
@@ -79,12 +100,31 @@ SAMPLES: list[dict[str, Any]] = [
             {"kind": "conv", "kernel": 5},
         ]
     },
+    {
+        "layers": [
+            {"kind": "shift", "by": -2},
+            {"kind": "scale", "by": [1, 2, 4]},
+            {"kind": "batch_norm", "gamma": 2, "beta": [1, 0, 3]},
+            {"kind": "batch_norm", "mean": [1, 0, 3], "variance": [4, 4, 4]},
+            {
+                "kind": "stack",
+                "layers": [{"kind": "conv", "channels": 3, "kernel": 3, "padding": 1}],
+                "depth": 2,
+                "init": "he",
+            },
+            {"kind": "unfold", "kernel": 2, "stride": 2},
+            {"kind": "fold", "kernel": 2, "stride": 2},
+            "gap",
+            {"kind": "linear"},
+        ]
+    },
 ]
 
 Whole = Annotated[int, Field(ge=1)]
 Room = Annotated[int, Field(ge=0)]
 Side = Whole | Annotated[list[Whole], Field(min_length=2, max_length=2)]
 Sides = Room | Annotated[list[Room], Field(min_length=2, max_length=2)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Numbers = list[list[float]]
 # Of kernels: one, or all of them as torch has them.
 Weights = Numbers | list[list[Numbers]]
@@ -197,6 +237,59 @@ class Image(_Layer):
     values: Numbers | list[Numbers]
 
 
+class Channelwise(_Layer):
+    """A number added to each channel, or multiplied with it."""
+
+    kind: Literal["shift", "scale"]
+    by: float | Annotated[list[float], Field(min_length=1)]
+
+
+class Normalised(_Layer):
+    """A batch normalisation with given numbers."""
+
+    kind: Literal["batch_norm"]
+    mean: list[float] | None = None
+    variance: list[Annotated[float, Field(ge=0)]] | None = None
+    gamma: float | list[float] = 1.0
+    beta: float | list[float] = 0.0
+    eps: Annotated[float, Field(ge=0)] = 1e-5
+
+
+class Windows(_Layer):
+    """Windows as channels of one pixel, or the other way."""
+
+    kind: Literal["unfold", "fold"]
+    kernel: Side
+    stride: Side = 1
+    padding: Sides = 0
+
+
+class Stacked(_Layer):
+    """Layers over and over, and how their parameters begin."""
+
+    kind: Literal["stack"]
+    layers: Annotated[list["Layer"], Field(min_length=1)]
+    depth: Whole = 1
+    init: Literal["xavier", "he"] | Annotated[float, Field(gt=0)] | None = None
+
+
+class CrossEntropy(_Layer):
+    """A loss."""
+
+    kind: Literal["cross_entropy"]
+    target: Room
+    smoothing: Share = 0.0
+
+
+class Targets(_Layer):
+    """What a loss takes a label for."""
+
+    kind: Literal["targets"]
+    classes: Annotated[int, Field(ge=2)]
+    target: Room = 0
+    smoothing: Share = 0.0
+
+
 class Parallel(_Layer):
     """Paths side by side."""
 
@@ -219,6 +312,12 @@ _Any = (
     | Normalise
     | Activate
     | Image
+    | Channelwise
+    | Normalised
+    | Windows
+    | Stacked
+    | CrossEntropy
+    | Targets
     | Parallel
 )
 _MODELS: dict[str, type[_Layer]] = {
@@ -260,6 +359,7 @@ def _refused(message: str) -> PydanticCustomError:
 
 Layer = Annotated[_Any, Field(discriminator="kind"), BeforeValidator(_spelt_out)]
 Parallel.model_rebuild()
+Stacked.model_rebuild()
 
 
 def build(
@@ -317,7 +417,7 @@ def _module(layer: Layer, shape: tuple[int, ...], outputs: int, place: str) -> n
     Raises:
         ValueError, RuntimeError: it does not suit the shape.
     """
-    if len(shape) == 1 and layer.kind not in ("linear", "act", "flatten"):
+    if len(shape) == 1 and layer.kind not in ("linear", "act", "flatten", "stack", "cross_entropy"):
         raise ValueError("no rows and columns are left; put it before `flatten` and `gap`")
     match layer:
         case Convolution() | Transposed():
@@ -351,6 +451,22 @@ def _module(layer: Layer, shape: tuple[int, ...], outputs: int, place: str) -> n
             return act
         case Image():
             return Given(layer.values)
+        case Channelwise():
+            return Affine(layer.kind, layer.by, shape[0])
+        case Normalised():
+            given = layer.model_dump(include={"mean", "variance", "gamma", "beta"})
+            return GivenNorm(given, layer.eps, shape[0])
+        case Windows():
+            make = Unfolded if layer.kind == "unfold" else Folded
+            return make(_pair(layer.kernel), _pair(layer.stride), _pair(layer.padding))
+        case Stacked():
+            return _stacked(layer, shape, outputs, place)
+        case CrossEntropy():
+            if len(shape) > 1:
+                raise ValueError("it has rows and columns; put `flatten` or `gap` before it")
+            return Loss(shape[0], layer.target, layer.smoothing)
+        case Targets():
+            return Given([[[it]] for it in smoothed(layer.classes, layer.target, layer.smoothing)])
         case Parallel():
             return _parallel(layer, shape, outputs, place)
 
@@ -385,6 +501,13 @@ def _channels(channels: int | None, outputs: int) -> int:
     if channels is None and not outputs:
         raise ValueError("say its channels; the task asks for no outputs")
     return outputs if channels is None else channels
+
+
+def _stacked(layer: Stacked, shape: tuple[int, ...], outputs: int, place: str) -> nn.Module:
+    inner = f"{place.removesuffix(', path ')}, layer "
+    made = OrderedDict(_made(layer.layers * layer.depth, shape, outputs, inner))
+    layers = nn.Sequential(made)
+    return layers if layer.init is None else Begun(layers, layer.init)
 
 
 def _parallel(layer: Parallel, shape: tuple[int, ...], outputs: int, place: str) -> nn.Module:

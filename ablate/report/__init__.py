@@ -13,6 +13,8 @@
     tuning.py      the table of what tuning tried out and chose
     claims.py      the tables of claims and requirements
     sweeps.py      the table of what claims sweep
+    sweep_figure.py  … and their figure
+    footnotes.py   long reasons of a table's figures as notes of its caption
     tables.py      one definition of a table → HTML, CSV, Markdown, LaTeX
     figures.py     the figures, in colours for the page and for notes
     pictures.py    what networks make of test images, and the spectra of their errors

@@ -29,6 +29,7 @@ from ablate.evidence.spelling import (
     with_unit,
 )
 from ablate.records import Measurement
+from ablate.report import footnotes
 from ablate.report.tables import Cell, Column, Line, Table, Value, end
 from ablate.study import Measure, Study
 
@@ -80,10 +81,11 @@ def results(study: Study, comparison: ComparisonEvidence) -> Table:
         )
         for contrast in rows
     )
+    lines, reasons = footnotes.moved(lines)
     return Table(
         id=comparison.asked.table,
         title=comparison.asked.title,
-        notes=tuple(_notes(study, comparison, rows)),
+        notes=(*_notes(study, comparison, rows), *reasons),
         columns=tuple(columns),
         fields=tuple(lines[0].values),
         lines=lines,
@@ -216,7 +218,8 @@ def _cells(
 ) -> Iterable[Cell]:
     row = contrast.row
     other = against(row.asked, comparison.asked.baseline)
-    yield Cell(variant_name(row.asked.variant), (_match_line(row), *([other] if other else [])))
+    equal = [] if comparison.as_they_are and not row.is_reference else [_match_line(row)]
+    yield Cell(variant_name(row.asked.variant), (*equal, *([other] if other else [])))
     if comparison.asked.is_trained:
         yield from _trained_cells(study, comparison, contrast, tested)
     for by_row in counts.values():

@@ -441,6 +441,7 @@ def draw(
     across: int = 3,
     gap: float = 0,
     labelled: bool = True,
+    alike: bool = True,
 ) -> Drawn:
     """Draw a figure: its panels one by one for the page, and all on one sheet for the files.
 
@@ -452,10 +453,15 @@ def draw(
         across: how many cells the sheet has side by side, at most.
         gap: between cells, in inches.
         labelled: whether labels stand around the axes of a panel; else these fill it.
+        alike: whether all panels have the axes of the first.
     """
     pictures = []
     with _style(SENTINEL, id, "none"), _uncollected():  # text as text, in the colours of the page
-        margins = _margins(panels[0]) if labelled else (0.0, 0.0, 0.0, 0.0)
+        margins = (0.0, 0.0, 0.0, 0.0)
+        if labelled:
+            rooms = map(_margins, panels[:1] if alike else panels)
+            left, bottom, right, top = (max(sides) for sides in zip(*rooms, strict=True))
+            margins = (left, bottom, right, top)
         for number, panel in enumerate(panels, 1):
             svg = _saved(_sheet([panel], panel.size, margins, SENTINEL), "svg", transparent=True)
             width = round(96 * panel.size[0]) if panel.is_natural else None
@@ -473,8 +479,7 @@ def draw(
 def _margins(panel: Panel) -> tuple[float, float, float, float]:
     """Return the room for a panel's labels in inches: left, bottom, right, top.
 
-    Every label is measured for that, which takes as long as drawing. All panels of a figure have
-    the labels of the first, as they have its axes.
+    Every label is measured for that, which takes as long as drawing.
     """
     from matplotlib.figure import Figure as Drawing
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -131,7 +131,7 @@ def key_of_figures(study: Study, comparison: ComparisonAsked, seen: Inputs) -> s
             *(f"fact {id}" for id in (row.facts, row.full_facts)),
             *(f"reading {id}" for id in row.readings.values()),
         )
-    }
+    } | {f"fact {point.facts}" for point in comparison.points}
     asked = comparison.model_dump(mode="json", exclude={"passes", "control"})
     # When a study stops decides whether trials are missing, and hence whether there are exports.
     return _key(_MAKER, asked, study.stop, {id: seen[id] for id in ids})

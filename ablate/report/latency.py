@@ -1,8 +1,13 @@
-"""The table of how long the networks of a comparison take, timed in turns."""
+"""The table of how long the networks of a comparison take, timed in turns.
 
-from collections.abc import Sequence
+Few settings stand side by side. Of many, those that differ in the batch alone do, where there are
+no more than two batches; all else goes down the page, setting by setting.
+"""
 
-from ablate.evidence import citable
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ablate.evidence import citable, settings
 from ablate.evidence.collect import ComparisonEvidence
 from ablate.evidence.effects import Effect, gain
 from ablate.evidence.latency import FREE, METRIC, Measured, Ratio, Timed, measured
@@ -26,6 +31,7 @@ from ablate.study import Study
 
 # What a setting may say, in words; where all settings say the same, a note says it for all.
 _PARTS = ("phase", "precision", "memory_format", "mode")
+_ACROSS = 2  # batches that stand side by side beside other differences
 _WORDS = {"higher": "slower", "lower": "faster"}
 
 
@@ -35,47 +41,76 @@ def latency(study: Study, comparison: ComparisonEvidence) -> Table | None:
     if not found:
         return None
     varies = [part for part in _PARTS if len({m.setting[part] for m in found}) > 1]
+    down = _down(found, varies)  # what goes down the page
+    across = [part for part in varies if part not in down]
     lines = []
-    for row in comparison.rows:
-        timed = [one.of(row) for one in found]
-        other = against(row.asked, comparison.asked.baseline)
-        cells = [Cell(row_name(row.asked, row.is_baseline), (other,) if other else ())]
-        values: dict[str, Value] = {
-            "suite": study.suite,
-            "comparison": comparison.asked.id,
-            "variant": row.asked.variant,
-            "match": "+".join(row.asked.match),
-        }
-        for one, it in zip(found, timed, strict=True):
-            cells += _cells(it, row.is_reference)
-            values |= _values(one, it, varies)
-        values |= {
-            "passes": " ".join(comparison.asked.passes[METRIC]),
-            "study": study.id,
-            "reference_variant": row.asked.reference,
-        }
-        if any(timed):
-            lines.append(Line(tuple(cells), values, reference=row.is_reference))
+    for beside in _beside(found, down):
+        for row in comparison.rows:
+            timed = [one.of(row) for one in beside]
+            other = against(row.asked, comparison.asked.baseline)
+            cells = [Cell(row_name(row.asked, row.is_baseline), (other,) if other else ())]
+            cells += [Cell(", ".join(_label(beside[0], part) for part in down))] if down else []
+            values: dict[str, Value] = {
+                "suite": study.suite,
+                "comparison": comparison.asked.id,
+                "variant": row.asked.variant,
+                "match": "+".join(row.asked.match),
+            }
+            values |= {part: beside[0].setting[part] for part in down}
+            for one, it in zip(beside, timed, strict=True):
+                cells += _cells(it, row.is_reference)
+                if "batch" in down:
+                    cells.append(_an_image(one, it))
+                values |= _values(one, it, across, "batch" not in down)
+            values |= {
+                "passes": " ".join(comparison.asked.passes[METRIC]),
+                "study": study.id,
+                "reference_variant": row.asked.reference,
+            }
+            if any(timed):
+                lines.append(Line(tuple(cells), values, reference=row.is_reference))
     if not lines:
         return None
+    columns = [Column("Row", numeric=False)]
+    columns += [Column("At", numeric=False)] if down else []
+    for one in _beside(found, down)[0]:
+        heading = "" if "batch" in down else _heading(one, across)
+        columns += [Column("Time", "ms a call ↓", heading), Column("Ratio", "[95 %]", heading)]
+        columns += [Column("Time", "ms an image ↓")] if "batch" in down else []
     return Table(
         id=f"{comparison.asked.table}-latency",
         title=f"{end(comparison.asked.title)} Latency",
         notes=(*_notes(comparison, found, varies), *_standing(study, found)),
-        columns=(
-            Column("Row", numeric=False),
-            *(
-                column
-                for one in found
-                for column in (
-                    Column("Time", "ms a call ↓", _heading(one, varies)),
-                    Column("Ratio", "[95 %]", _heading(one, varies)),
-                )
-            ),
-        ),
+        columns=tuple(columns),
         fields=tuple(lines[0].values),
         lines=tuple(lines),
     )
+
+
+def _down(found: Sequence[Measured], varies: Sequence[str]) -> list[str]:
+    """Return what settings differ in that goes down the page: nothing where they are few."""
+    if len(found) <= settings.FEW:
+        return []
+    batches = {one.batch for one in found}
+    at_all = {tuple(str(one.setting[part]) for part in varies) for one in found}
+    is_whole = len(batches) * len(at_all) == len(found)
+    return [*varies] if varies and is_whole and len(batches) <= _ACROSS else [*varies, "batch"]
+
+
+def _beside(found: Sequence[Measured], down: Sequence[str]) -> list[list[Measured]]:
+    """Return the settings that stand side by side, for each that goes down the page."""
+    groups: dict[tuple[str, ...], list[Measured]] = {}
+    for one in found:
+        groups.setdefault(tuple(str(one.setting[part]) for part in down), []).append(one)
+    return list(groups.values())
+
+
+def _label(one: Measured, part: str) -> str:
+    return f"batch {number(one.batch)}" if part == "batch" else _word(one.setting[part])
+
+
+def _an_image(one: Measured, timed: Timed | None) -> Cell:
+    return Cell(quantity(1000 * timed.seconds / one.batch)) if timed else NONE
 
 
 def _heading(one: Measured, varies: Sequence[str]) -> str:
@@ -107,9 +142,17 @@ def _spelled(ratio: Ratio) -> str:
     return f"{number(ratio.value, 2)} {bounds(ratio.low, ratio.high, 2)}"
 
 
-def _values(one: Measured, timed: Timed | None, varies: Sequence[str]) -> dict[str, Value]:
+def _values(
+    one: Measured, timed: Timed | None, varies: Sequence[str], named: bool
+) -> dict[str, Value]:
+    """Return the numbers at a setting; `named` tells the batch in their names."""
     ratio = timed.ratio if timed else None
     at = "_".join([f"batch_{one.batch}", *(str(one.setting[part]) for part in varies)])
+    found = _numbers(one, timed, ratio, at)
+    return found if named else {key.replace(f"_{at}", ""): it for key, it in found.items()}
+
+
+def _numbers(one: Measured, timed: Timed | None, ratio: Ratio | None, at: str) -> dict[str, Value]:
     return {
         f"median_{at}_seconds": timed.seconds if timed else None,
         f"p90_{at}_seconds": timed.p90 if timed else None,
@@ -149,7 +192,11 @@ def _notes(
     processes = f"{min(one.processes for one in found)} processes"
     rounds = between({one.rounds // one.processes for one in found}, "round")
     over = "processes" if several else "the rounds of one process, and not over processes"
-    controls = [f"{_spelled(one.control)} for a {_lower(one, varies)}" for one in found]
+    controls = listed([f"{_spelled(one.control)} for a {_lower(one, varies)}" for one in found])
+    if len(found) > settings.FEW:
+        each = sorted(one.control.value for one in found)
+        at = f"over {number(len(found))} settings, each with its interval in the CSV"
+        controls = f"{number(each[0], 3)} to {number(each[-1], 3)} {at}"
     notes = [
         "The full network, also where a narrower one was trained: median time of a call, and the "
         f"ratio to that of {reference}, compared within rounds in which all took their turns, with "
@@ -159,16 +206,20 @@ def _notes(
         else f"Measured on {', '.join(on)}; {rounds}.",
         f"Margin {100 * found[0].margin:g} %: ▲ and ▼ mark what is surely beyond it, ≈ what is "
         "surely within.",
-        f"A/A control, a copy of the first network to itself: {listed(controls)}.",
+        f"A/A control, a copy of the first network to itself: {controls}.",
     ]
     if noisy := [one for one in found if one.unsteady]:
         which = listed([f"a {_lower(one, varies)} ({100 * one.floor:.1f} %)" for one in noisy])
+        if len(found) > settings.FEW:
+            where = settings.spelled([it.setting for it in noisy], [it.setting for it in found])
+            which = f"what was timed {where} ({100 * max(it.floor for it in noisy):.1f} % at most)"
         notes.append(
             f"The machine was too noisy for a verdict: the copy differed from the network by more "
             f"than the margin for {which}."
         )
     if dropped := sum(one.dropped for one in found):
         notes.append(f"{counted(dropped, 'round')} left out, in which the GPU's clock was low.")
+    notes += _unmeasured(comparison, [one.setting for one in found])
     if not all(one.settled for one in found):
         notes.append("Times had not settled within 2 % when the warm-up ended.")
     shares = [one.on_cpu for one in found if one.on_cpu is not None]
@@ -178,6 +229,21 @@ def _notes(
             f"{100 * (1 - min(shares)):.0f} % of the time of some network's calls."
         )
     return notes
+
+
+def _unmeasured(
+    comparison: ComparisonEvidence, found: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Say which settings have no times, and why."""
+    by_reason: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for record in comparison.passes[METRIC]:
+        for place, why in record.environment.get("unmeasured", {}).items():
+            setting = record.spec["settings"][int(place)]
+            by_reason.setdefault(one_line(str(why)), {})[str(setting)] = setting
+    for why, those in by_reason.items():
+        lacking = list(those.values())
+        where = settings.spelled(lacking, [*found, *(it for it in lacking if it not in found)])
+        yield f"Not timed {where}: {why}."
 
 
 def _standing(study: Study, found: Sequence[Measured]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 
-from ablate.evidence import citable
+from ablate.evidence import citable, holding
 from ablate.evidence.answer import Answer, answers
 from ablate.evidence.collect import ComparisonEvidence, Evidence, RowEvidence
 from ablate.evidence.contrast import contrasts
@@ -21,6 +21,7 @@ from ablate.evidence.spelling import (
     number,
     one_line,
     row_name,
+    variant_name,
 )
 from ablate.report import (
     cite,
@@ -33,6 +34,7 @@ from ablate.report import (
     memory,
     pictures,
     saving,
+    sweep_figure,
     sweeps,
     tuning,
 )
@@ -42,6 +44,8 @@ from ablate.report.tables import Table
 from ablate.study import DataUsed, Study
 
 Numbered = TypeVar("Numbered", Table, Figure)
+
+MOST_DATA = 3  # that the head of a page names; the method names all
 
 # Of the environment: what differs with every trial and says nothing about its result.
 NOISE = (
@@ -81,6 +85,7 @@ class Section:
     pictures: Figure | None  # None for a task that keeps none, as are the spectra
     spectra: Figure | None
     fields: Figure | None  # None where no effective receptive field was read
+    swept: Figure | None  # None where no claim sweeps a setting
     changes: tuple[Change, ...]
     population: str | None  # the sentence on other images than the test images
     configs: tuple[tuple[str, str], ...]  # row and its configuration as YAML
@@ -102,7 +107,7 @@ class Section:
     def figures(self) -> tuple[Figure, ...]:
         found = (
             *(self.forest, self.saved, self.pictures),
-            *(self.spectra, self.fields, self.curves),
+            *(self.spectra, self.fields, self.curves, self.swept),
         )
         return tuple(figure for figure in found if figure is not None)
 
@@ -114,6 +119,7 @@ class Page:
     evidence: Evidence
     sections: tuple[Section, ...]
     requirements: Table | None
+    lead: str  # of a suite that trains nothing; "" of any other
     chips: tuple[str, ...]
     warnings: tuple[str, ...]  # why trained numbers may not be cited, each with its comparisons
     failures: tuple[str, ...]
@@ -172,6 +178,7 @@ def page(evidence: Evidence, kept: Mapping[str, Drawn] = {}) -> Page:
         evidence=evidence,
         sections=sections,
         requirements=requirements,
+        lead=holding.of_suite(evidence),
         chips=tuple(_chips(evidence)),
         warnings=tuple(_warnings(sections)),
         failures=tuple(_failures(evidence)),
@@ -259,6 +266,7 @@ def _numbered(
             spectra=numbered(section.spectra),
             fields=numbered(section.fields),
             curves=numbered(section.curves),
+            swept=numbered(section.swept),
         )
         for section in sections
     ]
@@ -292,15 +300,18 @@ def _section(evidence: Evidence, answer: Answer, kept: Mapping[str, Drawn]) -> S
         pictures=pictures.pictures(drawn, kept, exports),
         spectra=pictures.spectra(drawn, kept, exports),
         fields=fields.fields(drawn, kept, exports),
-        changes=tuple(_change(row) for row in found.rows),
+        swept=sweep_figure.figure(drawn, kept, exports),
+        changes=tuple(_change(found, row) for row in found.rows),
         population=_population(found),
         configs=tuple(_configs(found)),
     )
 
 
-def _change(row: RowEvidence) -> Change:
+def _change(found: ComparisonEvidence, row: RowEvidence) -> Change:
+    alone = found.as_they_are and not row.is_reference
+    name = variant_name(row.asked.variant) if alone else ""
     return Change(
-        row_name(row.asked, row.is_baseline),
+        name or row_name(row.asked, row.is_baseline),
         tuple(comparison.differs(row)),
         tuple(map(one_line, row.asked.structure)),
     )
@@ -330,7 +341,10 @@ def _chips(evidence: Evidence) -> Iterable[str]:
     rows = [row for found in evidence.comparisons for row in found.rows]
     if seeds := {len(row.values) for row in rows if row.trials}:
         yield f"{between(seeds, 'seed')} a row"
-    yield from dict.fromkeys(map(describe_data, data_used(evidence)))
+    data = list(dict.fromkeys(map(describe_data, data_used(evidence))))
+    yield from data[:MOST_DATA]
+    if len(data) > MOST_DATA:
+        yield f"and {number(len(data) - MOST_DATA)} more shapes or data sets"
     yield f"{study.device}, {study.precision}"
     yield f"profile {one_line(study.profile)}"
     yield f"asked {study.created[:10]}"

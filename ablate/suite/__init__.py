@@ -16,10 +16,12 @@
     claimed.py     what of claims only the built networks can tell
     cited.py       the register whose lines they cite
     sweeps.py      networks that no row has, and that claims are about all the same
+    taking.py      facts: what no training is needed for, taken where it is missing
     ask.py         comparisons and rows as a study writes them down
     planned.py     what a plan is: a study with the state of its trials, facts, readings and passes
     plan.py        making one: what is there, and the time left
     pairing.py     whether the parameters of paired rows agree
+    unmeasured.py  what is to be timed and this machine does not time
     notices.py     what the plan's numbers will not be good for; foretell.py: of claims, by seeds
     remembered.py  plans that were made before
 

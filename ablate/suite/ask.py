@@ -47,6 +47,7 @@ def comparison_of(
     metric = catalog.load("metrics", name)
     dataset, sizes = opened.dataset, rows[0].config["data"]
     tune = comparison.tuned(loaded.applied.profile)
+    timed = loaded.latency(comparison)
     used = {
         "train": min(sizes["train_images"] or 10**9, len(dataset.train.images)),
         "validation": 0 if dataset.validation is None else len(dataset.validation.images),
@@ -79,7 +80,7 @@ def comparison_of(
         rows=rows,
         claims=[claim.model_dump(mode="json") for claim in comparison.claims],
         passes=passes,
-        margins={} if loaded.latency is None else {"latency": loaded.latency.margin},
+        margins={} if timed is None else {"latency": timed.margin},
         readings=comparison.metrics_read(loaded.applied.profile),
         paired=comparison.paired,
         control=control,

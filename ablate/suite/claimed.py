@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MOST = 64  # networks of each variant that one claim may sweep
 BLOCK = "block"
-_TRAINED = ("trial", "reading")
 
 Found = tuple[Loc, bool, str]  # where below the claim, whether the key is meant, message
 
@@ -76,16 +75,18 @@ def _claim(loaded: Loaded, item: "Checked", claim: Claim, static: bool) -> Itera
             text = f"{head!r} is of two networks; claim `kind: equality, metric: {FUNCTION}`"
             yield ("metric",), False, text
             return
+        if claim.is_of_batches:
+            yield from _batches(claim)
+            return
         is_swept = bool(claim.over) or isinstance(claim, Trend)
-        if static and kind in _TRAINED and not is_swept:
-            known = ", ".join(metrics.of_kind("fact"))
+        known = ", ".join([*metrics.of_kind("fact"), *metrics.of_kind("reading")])
+        if static and kind == "trial" and not is_swept:
             text = (
                 f"{head!r} is measured of trained networks, and this comparison is not trained "
                 f"(seeds: 0); claim latency or a fact ({known}), or give it seeds"
             )
             yield ("metric",), False, text
-        if is_swept and kind != "fact":
-            known = ", ".join(metrics.of_kind("fact"))
+        if is_swept and kind not in ("fact", "reading"):
             text = (
                 f"{head!r} is no fact of a network; what `over` sweeps is not trained and not "
                 f"timed: claim one of {known}"
@@ -188,6 +189,26 @@ def _undone(claim: Claim, path: str, variants: dict[str, Variant]) -> Iterator[F
                     "what the two have in common"
                 )
                 yield ("over", path), True, text
+
+
+def _batches(claim: Claim) -> Iterator[Found]:
+    """Find batch sizes that make no trend."""
+    if claim.match not in (None, "none"):
+        yield ("match",), False, "a sweep is of the drop-in networks; leave out `match`"
+    if "batch" in claim.at:
+        yield ("at", "batch"), True, "the batches are those of `over`; leave this out"
+    if isinstance(margin := getattr(claim, "margin", 0.0), float) and margin > 0:
+        text = f"between batches a margin is a share; write for example 10% in place of {margin:g}"
+        yield ("margin",), False, text
+    values = sweeps.values(claim)["batch"]
+    for number, value in enumerate(values):
+        if not isinstance(value, int) or value < 1:
+            yield ("over", "batch", number), False, f"{value!r} is no batch size; write 1 or more"
+    numbers = [value for value in values if isinstance(value, int)]
+    if numbers != sorted(set(numbers)):
+        ordered = ", ".join(map(str, sorted(set(numbers))))
+        text = f"the values of a trend go up, each once; write [{ordered}]"
+        yield ("over", "batch"), False, text
 
 
 def _trend(claim: Trend) -> Iterator[Found]:

@@ -49,6 +49,12 @@ class _Claim(BaseModel):
         """Return the names of the variants that the claim is about."""
         raise TypeError(f"{type(self).__name__} names no variants")
 
+    @property
+    def is_of_batches(self) -> bool:
+        """Whether it is about times along batch sizes, which are measured and not swept."""
+        is_trend = getattr(self, "kind", "") == "trend"
+        return is_trend and self.metric == "latency" and list(self.over) == ["batch"]
+
     @model_serializer(mode="wrap")
     def _as_it_was(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what came later and is not set, so that a study asked again is the same."""
@@ -349,12 +355,13 @@ class Trend(_Claim):
     """A metric of a variant rises or falls along the values that `over` sweeps.
 
     =========  =================================================================================
-    metric     a fact
+    metric     a fact; or latency along batch sizes, which is then the time an image
     direction  that of `expect`, along the values as they are written; numbers go up
     margin     in the metric's unit, or a share of the first value: what the last must be beyond the
-               first, and what a step may turn back by
+               first, and what a step may turn back by; of latency a share (else the suite's)
     match      the drop-in network
-    over       one setting of the network, two values or more
+    over       one setting of the network, two values or more; of latency `{batch: [1, 8, 64]}`
+    at         of latency: phase, precision, …; each setting for itself
     decided    by `decide.trend`: over all values at once
     =========  =================================================================================
     """

@@ -114,7 +114,8 @@ def _trained(item: Checked, comparison: ComparisonAsked) -> list[Claim]:
     if not any(row.seeds for row in comparison.rows):
         return []
     measured = {*metrics.of_kind("trial"), *metrics.of_kind("reading")}
-    return [claim for claim in item.comparison.claims if claim.metric in measured]
+    claims = item.comparison.claims
+    return [claim for claim in claims if claim.metric.partition(".")[0] in measured]
 
 
 def _seeds(comparison: ComparisonAsked, claim: Claim) -> int:

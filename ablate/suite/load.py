@@ -44,17 +44,29 @@ class Loaded:
     problems: list[Problem]
     claims: dict[str, list[Loc]] = field(default_factory=dict)  # where those of each comparison are
 
-    @property
-    def latency(self) -> Latency | None:
-        """How latency is measured under the profile that is run, None if it is not."""
-        own = self.suite.profiles.get(self.applied.profile, Profile()).latency
-        return self.suite.latency if own is None else own
+    def latency(self, comparison: Comparison) -> Latency | None:
+        """Return how a comparison's latency is measured, None if it is not.
 
-    @property
-    def memory(self) -> Memory | None:
-        """How peaks of memory are measured, likewise."""
-        own = self.suite.profiles.get(self.applied.profile, Profile()).memory
-        return self.suite.memory if own is None else own
+        What is said later wins, as of seeds: by the suite, the comparison, the suite's profile, the
+        comparison's profile.
+        """
+        found = (one.latency for one in self._said(comparison))
+        return next((one for one in found if one is not None), None)
+
+    def memory(self, comparison: Comparison) -> Memory | None:
+        """Return how its peaks of memory are measured, likewise."""
+        found = (one.memory for one in self._said(comparison))
+        return next((one for one in found if one is not None), None)
+
+    def _said(self, comparison: Comparison) -> tuple[OwnProfile, Profile, Comparison, Suite]:
+        """Return who may say how a comparison is measured: what counts most comes first."""
+        profile = self.applied.profile
+        return (
+            comparison.profiles.get(profile, OwnProfile()),
+            self.suite.profiles.get(profile, Profile()),
+            comparison,
+            self.suite,
+        )
 
     def seeds(self, comparison: Comparison, variant: str, profile: str | None = None) -> list[int]:
         """Return the seeds of a variant, under the profile that is run unless another is given."""

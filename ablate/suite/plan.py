@@ -3,8 +3,7 @@
 import hashlib
 import os
 import statistics
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,11 +12,11 @@ from typing import Any
 
 import torch
 
-from ablate import catalog, environment, metrics, passes, readings, records
+from ablate import catalog, metrics, passes, readings, records
 from ablate.evidence import tuning
 from ablate.records import Record
 from ablate.study import AtBudget, ComparisonAsked, Study, Tuned
-from ablate.suite import cells, cited, foretell, sweeps
+from ablate.suite import cells, cited, foretell, sweeps, taking, unmeasured
 from ablate.suite.ask import comparison_of, row_of, study_of
 from ablate.suite.load import Loaded
 from ablate.suite.notices import FEWEST_STEPS, fewest_steps, notices
@@ -39,27 +38,36 @@ from ablate.suite.planned import (
 from ablate.suite.preflight import BuiltRow, Checked, one_thread
 from ablate.suite.schema import Latency, Memory
 from ablate.suite.source import Problem, SuiteError
-from ablate.train import ENGINE, precision, probe
-from ablate.train.trial import assemble, spec_of
+from ablate.train import precision, probe
+from ablate.train.trial import spec_of
 
 
 @one_thread()
-def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, workers: int = 1) -> Plan:
+def make(
+    loaded: Loaded,
+    checked: list[Checked],
+    runs: Path,
+    device: str,
+    workers: int = 1,
+    takers: int = 1,
+    show: Callable[[int, int], None] | None = None,
+) -> Plan:
     """Turn checked comparisons into a study, trials and facts.
 
     How long a trial takes is known from another seed of the same, else from a few timed steps, as
     it is where so many `workers` train side by side.
 
-    Facts are computed and recorded where they are missing (they take a second, and need no seed);
-    nothing is trained. Damaged records are set aside, so that they are made again.
+    Facts are taken and recorded where they are missing, by so many `takers` side by side; `show` is
+    told after each how many are taken, and of how many. Nothing is trained. Damaged records are set
+    aside, so that they are made again.
 
     Raises:
         NewerRecord: a record is of a newer version of ablate.
-        SuiteError: the device cannot train in the precision that is asked for, or it cannot be
-            told whether two networks compute the same, as a claim has it.
+        SuiteError: the device cannot train in the precision that is asked for, it cannot be told
+            whether two networks compute the same, as a claim has it, or a network cannot be
+            measured.
     """
     damaged: list[str] = []
-    facts: dict[str, Record] = {}
     plugins = {name: catalog.digest(path) for name, path in loaded.plugins.items()}
     distinct: dict[str, _Work] = {}
     work: dict[str, _Work] = {}  # by trial
@@ -74,6 +82,8 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
         _settled(loaded, item, runs, device, plugins, (distinct, work), tried, damaged)
         for item in checked
     ]
+    wanted = dict(_facts_wanted(loaded, checked, plugins))
+    facts = _facts(wanted, runs, loaded, damaged, takers, show)
 
     def asked_for(built: BuiltRow, seeds: Iterable[int]) -> tuple[_Work, dict[int, str]]:
         """Return what trials of a row have in common, and the ids of those of some seeds."""
@@ -86,8 +96,9 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
 
     def facts_of(built: BuiltRow, item: Checked) -> tuple[str, str]:
         """Return the ids of the facts of a row's network, as trained and in full."""
-        trained = fact_of(runs, built.config, item, plugins, facts, damaged)
-        return trained, fact_of(runs, built.full_config, item, plugins, facts, damaged)
+        specs = [fact_spec(config, item, plugins) for config in (built.config, built.full_config)]
+        trained, full = map(records.identity, specs)
+        return trained, full
 
     for item in checked:
         rows = []
@@ -110,7 +121,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
         # The baseline again, with seeds that no row of the study has.
         control = range(further, further + loaded.control(item.comparison) * bool(rows[0].trials))
         _, against_itself = asked_for(item.rows[0], control)
-        asking = (loaded.latency, loaded.memory)
+        asking = (loaded.latency(item.comparison), loaded.memory(item.comparison))
         measured = passes_of(loaded, item, *asking, runs, device, plugins, damaged)
         measured |= at_budgets(loaded, item, runs, device, plugins, damaged)
         together |= {found.id: found for metric in measured.values() for found in metric}
@@ -122,7 +133,7 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
         points = []
         for beside in sweeps.wanted(loaded, item):
             deciding = _used({"networks": list(beside.networks)}, plugins)
-            points.append(sweeps.point(runs, beside, item, deciding, facts, damaged))
+            points.append(sweeps.point(beside, item, deciding))
             untied += sweeps.untied(loaded, beside, facts[points[-1].facts])
         asked.append(made.model_copy(update={"budgets": budgets, "points": points}))
     if untied:
@@ -130,11 +141,14 @@ def make(loaded: Loaded, checked: list[Checked], runs: Path, device: str, worker
     study = study_of(loaded, asked, device)
     full_cost = None
     trained = [comparison for comparison in asked if comparison.is_trained]
-    if study.profile != "full" and all(
-        fewest_steps(comparison) >= FEWEST_STEPS and not waiting for comparison in trained
+    if (
+        study.profile != "full"
+        and trained
+        and all(fewest_steps(comparison) >= FEWEST_STEPS and not waiting for comparison in trained)
     ):  # a shorter trial is too small a base
         full_cost = _full_cost(loaded, checked, asked, facts)
     said = [*notices(study, checked), *cells.overridden(loaded), *cited.notices(loaded)]
+    said += unmeasured.notices(loaded, device)
     basis = Basis(study, said, full_cost, foretell.too_few(study, checked))
     there = _there(runs, [slot.id for slot in slots(study)], damaged)
     paths = [str(path) for path in loaded.plugins.values()]
@@ -387,44 +401,62 @@ def _names(tree: Any) -> Iterator[str]:
             yield from _names(part)
 
 
-def fact_of(
-    runs: Path,
-    config: dict[str, Any],
-    item: Checked,
-    plugins: dict[str, str],
-    facts: dict[str, Record],
-    damaged: list[str],
-) -> str:
-    """Return the id of a network's fact record, computing it where it is missing."""
+def fact_spec(
+    config: Mapping[str, Any], item: Checked, plugins: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what determines the facts of the network of a configuration; its hash is their id."""
     measures = {name: code for name, code in plugins.items() if name.startswith("metrics/")}
-    spec = {
-        "engine": ENGINE,
-        "network": config["network"],
-        "input_shape": list(item.shape),
-        "outputs": item.outputs,
-        "metrics": metrics.of_kind("fact"),  # one that is added is computed for old networks too
-        "plugins": measures | _used({"network": config["network"]}, plugins),
-    }
-    id = records.identity(spec)
-    if id not in facts:
-        found = stored(runs, "fact", id, damaged)
-        if found is None:
-            started, began = records.now(), time.perf_counter()
-            network, _, _ = assemble(config, item.opened.dataset)
-            found = Record(
-                kind="fact",
-                id=id,
-                spec=spec,
-                status="ok",
-                metrics=metrics.facts(network, item.shape),
-                seconds=time.perf_counter() - began,
-                environment=environment.describe("cpu"),
-                started=started,
-                finished=records.now(),
-            )
-            records.write(runs, found)
-        facts[id] = found
-    return id
+    deciding = measures | _used({"network": config["network"]}, plugins)
+    names = metrics.of_kind("fact")
+    return taking.spec_of([config["network"]], names, item.shape, item.outputs, deciding)
+
+
+def facts_of(
+    loaded: Loaded,
+    checked: Iterable[Checked],
+    runs: Path,
+    plugins: Mapping[str, str],
+    damaged: list[str],
+) -> tuple[dict[str, Record], list[list[str]]]:
+    """Return the facts of the full networks of all rows by id, and the ids of each comparison."""
+    ids, wanted = [], {}
+    for item in checked:
+        specs = [fact_spec(built.full_config, item, plugins) for built in item.rows]
+        ids.append([records.identity(spec) for spec in specs])
+        for built, id, spec in zip(item.rows, ids[-1], specs, strict=True):
+            wanted[id] = (f"{item.comparison.id}/{built.variant.name}", spec)
+    return _facts(wanted, runs, loaded, damaged, 1, None), ids
+
+
+def _facts_wanted(
+    loaded: Loaded, checked: Iterable[Checked], plugins: Mapping[str, str]
+) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+    """Yield the ids of all facts of comparisons, each with whose they are and their spec."""
+    for item in checked:
+        for built in (*item.rows, *(point for point, _ in item.budgets)):
+            for config in (built.config, built.full_config):
+                spec = fact_spec(config, item, plugins)
+                yield records.identity(spec), (f"{item.comparison.id}/{built.variant.name}", spec)
+        for beside in sweeps.wanted(loaded, item):
+            spec = sweeps.spec_of(beside, item, _used({"networks": [*beside.networks]}, plugins))
+            name = f"{item.comparison.id}/{' and '.join(beside.variants)}"
+            yield records.identity(spec), (name, spec)
+
+
+def _facts(
+    wanted: taking.Wanted,
+    runs: Path,
+    loaded: Loaded,
+    damaged: list[str],
+    takers: int,
+    show: Callable[[int, int], None] | None,
+) -> dict[str, Record]:
+    """Return the records of facts by id: those that are there, and those that are taken now."""
+    there = {id: stored(runs, "fact", id, damaged) for id in wanted}
+    missing = {id: one for id, one in wanted.items() if there[id] is None}
+    paths = [str(path) for path in loaded.plugins.values()]
+    taken = taking.take(missing, runs, paths, takers, show)
+    return {id: record for id, record in there.items() if record is not None} | taken
 
 
 def passes_of(
@@ -531,7 +563,7 @@ def at_budgets(
         return {}
     curves = [*item.rows, *(built for built, _ in item.budgets)]
     as_trained = replace(item, rows=[replace(row, full_config=row.config) for row in curves])
-    timed = loaded.latency
+    timed = loaded.latency(item.comparison)
     found = passes_of(loaded, as_trained, timed, None, runs, device, plugins, damaged)
     renamed = [
         replace(one, name=one.name.replace("latency of", "latency at the budgets of", 1))

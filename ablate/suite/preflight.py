@@ -5,6 +5,7 @@ variants whose network is the baseline's. All problems of all variants come toge
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -103,6 +104,8 @@ def check(loaded: Loaded) -> list[Checked]:
     """
     found = [*loaded.problems, *cited.problems(loaded)]
     cache = _Cache()
+    every = [variant for variants in loaded.variants.values() for variant in variants]
+    cache.uses.update(_key(variant.trained.values) for variant in every)
     checked = []
     for comparison in loaded.suite.comparisons:
         variants = loaded.variants.get(comparison.id, [])
@@ -123,7 +126,8 @@ def check(loaded: Loaded) -> list[Checked]:
                 found.append(Problem(place, opened.message))
         if comparison.baseline not in data:
             continue
-        result = _build(loaded, comparison, [v for v in sound if v.name in data], data, found)
+        usable = [v for v in sound if v.name in data]
+        result = _build(loaded, comparison, usable, data, cache, found)
         if result is not None:
             found += claimed.problems(loaded, result)
             looked_at = [*data.values(), *([refused] if refused else [])]
@@ -194,10 +198,12 @@ def _readings(loaded: Loaded, comparison: Comparison) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class _Cache:
-    """What was opened, so that nothing is opened twice."""
+    """What was opened and built, so that nothing is opened twice, nor built for each comparison."""
 
     sources: dict[str, Source | _Refused] = field(default_factory=dict)
     opened: dict[str, Opened | _Refused] = field(default_factory=dict)
+    built: dict[str, tuple[nn.Module, Task, Shape]] = field(default_factory=dict)
+    uses: Counter[str] = field(default_factory=Counter)  # that are yet to come of what is built
 
 
 def _open(variant: Variant, cache: _Cache, static: bool = False) -> Opened | _Refused:
@@ -297,6 +303,7 @@ def _build(
     comparison: Comparison,
     variants: list[Variant],
     data: dict[str, Opened],
+    cache: _Cache,
     found: list[Problem],
 ) -> Checked | None:
     built: dict[str, _Built] = {}
@@ -305,7 +312,7 @@ def _build(
         dataset = data[variant.name].dataset
         draft = variant.trained
         try:
-            trained, task, shape = _network(draft.values, dataset)
+            trained, task, shape = _shared(draft.values, dataset, cache)
             full, draft = trained, variant.full
             if draft.values != variant.trained.values:
                 full, _, _ = _network(draft.values, dataset)
@@ -494,6 +501,25 @@ def _rows(
 
 class _Unbuildable(Exception):
     """A network that cannot be built or used; the message says why."""
+
+
+def _shared(
+    config: Mapping[str, Any], dataset: Dataset, cache: _Cache
+) -> tuple[nn.Module, Task, Shape]:
+    """Return what `_network` does; what a later comparison has too is kept for it, no longer."""
+    key = _key(config)
+    found = cache.built.pop(key, None) or _network(config, dataset)
+    cache.uses[key] -= 1
+    if cache.uses[key] > 0:
+        cache.built[key] = found
+    return found
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    """Return what says which network a configuration means, on which images."""
+    recipe = config.get("recipe")
+    smoothing = recipe.get("label_smoothing") if isinstance(recipe, Mapping) else None  # of a task
+    return repr([*(config.get(part) for part in ("network", "task", "data")), smoothing])
 
 
 def _network(config: Mapping[str, Any], dataset: Dataset) -> tuple[nn.Module, Task, Shape]:

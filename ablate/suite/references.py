@@ -142,7 +142,7 @@ def _claim(
         yield (*at, "match"), False, text
     for metric, most in getattr(claim, "within", {}).items():
         yield from _budget(metric, most, (*at, "within", metric))
-    for path in claim.over:
+    for path in claim.over if not claim.is_of_batches else ():
         try:
             setting(path)
         except ValueError as error:

@@ -589,6 +589,8 @@ class OwnProfile(BaseModel):
     # In place of the comparison's.
     budgets: Annotated[Budgets, BeforeValidator(_budgets)] | None = None
     tune: Tune | None = None  # in place of the comparison's
+    latency: Latency | None = None  # in place of the comparison's
+    memory: Memory | None = None  # in place of the comparison's
 
     @property
     def difference(self) -> dict[str, Any]:
@@ -615,6 +617,8 @@ class Comparison(Strict):
     readings: Readings = []  # metrics of the weights, before and after training
     budgets: Annotated[Budgets, BeforeValidator(_budgets)] | None = None  # for what is saved
     tune: Tune | None = None  # settings that are chosen for every row on the validation split
+    latency: Latency | None = None  # in place of the suite's
+    memory: Memory | None = None  # in place of the suite's
     profiles: dict[Name, OwnProfile] = {}  # what a profile changes in this comparison alone
     claims: list[Claim] = []
 

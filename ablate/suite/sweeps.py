@@ -1,41 +1,35 @@
-"""Networks that no row of a comparison has, and that its claims are about all the same.
+"""What claims are about that no row of a comparison has: other networks, or networks with values.
 
 A claim with `over` sweeps settings of the full networks of its variants, and one on `function` asks
 whether two of them compute the same. Both are arithmetic: facts of networks as drop-ins, without
-training. Here is which networks these are, whether they can be built, and their facts as records.
+training. So is a claim on a reading where nothing is trained: it is of the network as it begins.
+Here is which networks these are, and whether they can be built.
 
-Of a swept network only those facts are measured that claims are about. Parameters alone take no
-values, so they are counted on the meta device, where a wide network costs no more than a narrow
-one.
+Of a swept network only those facts are measured that claims are about.
 """
 
-import time
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
-from ablate import catalog, environment, metrics, records
-from ablate.records import Measurement, Record
+from ablate import catalog, records
+from ablate.records import Record
 from ablate.study import Point
-from ablate.suite.claims import FUNCTION, Claim
+from ablate.suite import taking
+from ablate.suite.claims import ALL, FUNCTION, Claim, RequirementClaim
 from ablate.suite.load import Loaded, Variant
-from ablate.suite.planned import stored
 from ablate.suite.resolve import Draft, Layer, configure
 from ablate.suite.source import Loc, Problem
-from ablate.train import ENGINE
+from ablate.suite.taking import PAIR
 
 if TYPE_CHECKING:
     from ablate.suite.preflight import Checked
 
 Shape = tuple[int, int, int]
-
-PAIR = "equality"  # the metric that a claim on `function` takes
-_WITHOUT_VALUES = {"params"}  # metrics of which no forward pass is needed
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ def cannot_be_built(network: Mapping[str, Any], shape: Shape, outputs: int) -> s
     error: Exception | None = None
     for device in ("meta", "cpu"):
         try:
-            built = _build(network, shape, outputs, device).eval()
+            built = taking.build(network, shape, outputs, device).eval()
             with torch.no_grad():
                 built(torch.zeros(1, *shape, device=device))
         except Exception as caught:  # somebody's network can fail in every way there is
@@ -94,7 +88,7 @@ def cannot_be_built(network: Mapping[str, Any], shape: Shape, outputs: int) -> s
 def by_layer(network: Mapping[str, Any], shape: Shape, outputs: int) -> dict[str, int]:
     """Return the parameters of a network by the path of the module that owns them."""
     counted = catalog.load("metrics", "params").measure(
-        _build(network, shape, outputs, "meta"), shape
+        taking.build(network, shape, outputs, "meta"), shape
     )
     found: dict[str, int] = counted.detail["by_layer"]
     return found
@@ -105,12 +99,15 @@ def wanted(loaded: Loaded, item: "Checked") -> list[Wanted]:
     found: dict[str, Wanted] = {}
     variants = {one.name: one for one in loaded.variants[item.comparison.id]}
     places = loaded.claims[item.comparison.id]
+    is_static = loaded.is_static(item.comparison)
     for claim, at in zip(item.comparison.claims, places, strict=True):
-        names = claim.variants()
         is_pair = claim.metric == FUNCTION
-        if not (claim.over or is_pair) or not set(names) <= variants.keys():
-            continue
         metric = PAIR if is_pair else claim.metric.partition(".")[0]
+        of_values = is_static and _is_reading(metric)
+        names = [*variants] if of_values and _of_all(claim) else claim.variants()
+        asked = bool(claim.over) or is_pair or of_values
+        if claim.is_of_batches or not asked or not set(names) <= variants.keys():
+            continue
         for settings in combinations(claim):
             networks = {
                 name: draft(variants[name], settings).values["network"]
@@ -126,53 +123,21 @@ def wanted(loaded: Loaded, item: "Checked") -> list[Wanted]:
     return list(found.values())
 
 
-def point(
-    runs: Path,
-    one: Wanted,
-    item: "Checked",
-    plugins: Mapping[str, str],
-    facts: dict[str, Record],
-    damaged: list[str],
-) -> Point:
-    """Return what is wanted with the id of its fact record, computed where it is missing.
+def point(one: Wanted, item: "Checked", plugins: Mapping[str, str]) -> Point:
+    """Return what is wanted with the id of its fact record.
 
     Args:
-        runs: the folder of all records.
         one: what is wanted.
         item: the comparison that it is wanted for.
         plugins: name → SHA-256 of each plugin file that may decide its facts.
-        facts: takes the record.
-        damaged: takes what is said of records that were set aside.
     """
-    is_pair = len(one.networks) == 2
-    of = {"networks": list(one.networks)} if is_pair else {"network": one.networks[0]}
-    spec = {
-        "engine": ENGINE,
-        **of,
-        "input_shape": list(item.shape),
-        "outputs": item.outputs,
-        "metrics": list(one.metrics),
-        "plugins": dict(plugins),
-    }
-    id = records.identity(spec)
-    if id not in facts:
-        found = stored(runs, "fact", id, damaged)
-        if found is None:
-            started, began = records.now(), time.perf_counter()
-            found = Record(
-                kind="fact",
-                id=id,
-                spec=spec,
-                status="ok",
-                metrics=_measured(one, item.shape, item.outputs),
-                seconds=time.perf_counter() - began,
-                environment=environment.describe("cpu"),
-                started=started,
-                finished=records.now(),
-            )
-            records.write(runs, found)
-        facts[id] = found
+    id = records.identity(spec_of(one, item, plugins))
     return Point(variants=list(one.variants), settings=one.settings, facts=id)
+
+
+def spec_of(one: Wanted, item: "Checked", plugins: Mapping[str, str]) -> dict[str, Any]:
+    """Return what determines the facts that are wanted; the arguments are those of `point`."""
+    return taking.spec_of(one.networks, one.metrics, item.shape, item.outputs, plugins)
 
 
 def untied(loaded: Loaded, one: Wanted, record: Record) -> Iterator[Problem]:
@@ -188,16 +153,12 @@ def untied(loaded: Loaded, one: Wanted, record: Record) -> Iterator[Problem]:
     )
 
 
-def _measured(one: Wanted, shape: Shape, outputs: int) -> dict[str, Measurement]:
-    device = "meta" if set(one.metrics) <= _WITHOUT_VALUES else "cpu"
-    built = [_build(network, shape, outputs, device) for network in one.networks]
-    if len(built) == 2:
-        found: Measurement = catalog.load("metrics", PAIR).measure(*built, shape)
-        return {PAIR: found}
-    return metrics.facts(built[0], shape, one.metrics)
+def _is_reading(metric: str) -> bool:
+    kind: str = catalog.load("metrics", metric).KIND
+    return kind == "reading"
 
 
-def _build(network: Mapping[str, Any], shape: Shape, outputs: int, device: str) -> nn.Module:
-    with torch.device(device):
-        built: nn.Module = catalog.build("networks", dict(network), "family", shape, outputs)
-    return built
+def _of_all(claim: Claim) -> bool:
+    """Return whether a claim is about all variants, without naming them."""
+    said = claim.of if isinstance(claim, RequirementClaim) else getattr(claim, "expect", "")
+    return ALL in re.split(r"[\s,<>=]+", said)
