@@ -54,7 +54,7 @@ list: $(STAMP) ## the suites and what they may name
 	@$(RUN) -m ablate list
 
 test: $(STAMP) ## the tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP) ## style and format
 	$(RUN) -m ruff check .

@@ -264,7 +264,11 @@ def test_the_facts_of_a_suite_are_those_of_its_plan(capsys: pytest.CaptureFixtur
     [
         ("resnet18", {}, "target: unknown target 'resnet18'; did you mean 'torchvision:resnet18'?"),
         ("s77", {}, "target: unknown target 's77'; did you mean 's7'?"),
-        ("xyzzy", {}, "target: unknown target 'xyzzy'; give a suite (arithmetic, census, s7, or "),
+        (
+            "xyzzy",
+            {},
+            "target: unknown target 'xyzzy'; give a suite (arithmetic, census, latency, s7, or ",
+        ),
         ("none.yaml", {}, "suite: there is no file none.yaml; suites by name: "),
         ("torchvision:resnet19", {}, "target: torchvision has no network 'resnet19'; did you mean"),
         ("none.py:build", {}, "target: cannot read none.py: No such file or directory; "),

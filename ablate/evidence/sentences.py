@@ -1,6 +1,7 @@
 """What a verdict says, in words made of its numbers: the same in terminal, page and export."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,9 +68,10 @@ def scope(study: Study, comparison: ComparisonEvidence, hypothesis: Hypothesis) 
     """Name the network, the data, the budget and the device that a finding holds for."""
     if hypothesis.source == "trained":
         return trained_scope(study, comparison, hypothesis.rows)
-    full = f"the full networks, {network(hypothesis.rows[0].asked.full_config)}"
+    config = hypothesis.rows[0].asked.full_config
     if hypothesis.setting is None:
-        return f"arithmetic of {full}"
+        return arithmetic(comparison, config)
+    full = f"the full networks, {network(config)}"
     setting = hypothesis.setting.setting
     threads = setting.get("threads")
     said = [
@@ -80,6 +82,14 @@ def scope(study: Study, comparison: ComparisonEvidence, hypothesis: Hypothesis) 
         str(setting.get("device")),
     ]
     return one_line(", ".join(said))
+
+
+def arithmetic(comparison: ComparisonEvidence, config: dict[str, Any]) -> str:
+    """Say that a finding is arithmetic and, where that tells more than a name, of which network."""
+    named = network(config)
+    if comparison.as_they_are and " " not in named:  # a family alone, as of lists of layers
+        return "arithmetic"
+    return f"arithmetic of the full networks, {named}"
 
 
 def trained_scope(study: Study, comparison: ComparisonEvidence, rows: Sequence[RowEvidence]) -> str:
@@ -380,7 +390,10 @@ def _statement(hypothesis: Hypothesis, level: float, tests: int) -> str:
         value = hypothesis.means[0]
         if hypothesis.is_exact and hypothesis.estimate is not None:
             value = hypothesis.estimate.value
-        return f"{title} of {names[0]} is {_value(hypothesis, value)}{span}{note}"
+        # Parameters are, a loss is.
+        many = re.search(r"[^s]s$", title.partition(" (")[0])
+        said = "are" if many else "is"
+        return f"{title} of {names[0]} {said} {_value(hypothesis, value)}{span}{note}"
     if hypothesis.is_exact and hypothesis.source == "arithmetic":
         ours, theirs = (_value(hypothesis, mean) for mean in hypothesis.means)
         said = f"{title} of {names[0]} {ours}, of {names[1]} {theirs}"

@@ -59,7 +59,6 @@ from ablate.evidence.collect import ComparisonEvidence, Evidence
 from ablate.evidence.decide import Decision
 from ablate.evidence.hypotheses import Group, Hypothesis
 from ablate.evidence.latency import Measured
-from ablate.evidence.naming import network
 from ablate.evidence.sources import Kind, Lacks
 from ablate.evidence.spelling import (
     counted,
@@ -611,7 +610,7 @@ def _swept(
         )
         for place in found.places
     )
-    of = f"arithmetic of the full networks, {network(found.rows[0].asked.full_config)}"
+    of = sentences.arithmetic(comparison, found.rows[0].asked.full_config)
     sentence = f"{upper_first(one_line(found.said))} ({one_line(of)})."
     return Verdict(comparison.asked.id, stored, found.word, found.why, sentence, (), None, parts)
 
