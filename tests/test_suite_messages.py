@@ -2094,3 +2094,17 @@ def test_a_metric_that_no_trial_measures() -> None:
           17 |     metric: params
              |             ^
         """)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_comparison_without_anything_takes_its_claims_along() -> None:
+    claim = "comparisons: [{id: x, claims: [{note: 'B:8'}]}]"
+    with pytest.raises(SuiteError) as caught:
+        checked(f"id: tiny\ntitle: T\nquestion: Q\n{claim}\n".encode())
+    said = [line for line in str(caught.value).splitlines() if line.startswith("tiny.yaml:4:")]
+    assert [line.partition(": ")[2].split(",")[0] for line in said] == [
+        "the comparison has no 'title'",
+        "the comparison has no 'baseline'",
+        "the comparison has no 'variants'",
+        "a claim needs its kind: order",
+    ]

@@ -187,7 +187,10 @@ def _stand_in(data: Any, loc: Loc) -> bool:
     """Put something sound where a suite or a comparison cannot do without; False elsewhere."""
     if not loc or (len(loc) != 1 and (len(loc) != 3 or loc[0] != "comparisons")):
         return False
-    owner, key = dotted.get(data, loc[:-1]), loc[-1]
+    try:
+        owner, key = dotted.get(data, loc[:-1]), loc[-1]
+    except dotted.PathError:
+        return True  # left out already with what it was part of
     if key == "baseline" and isinstance(owner.get("variants"), dict) and owner["variants"]:
         owner[key] = next(iter(owner["variants"]))
     elif key in _STAND_INS:
