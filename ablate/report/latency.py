@@ -62,6 +62,7 @@ def latency(study: Study, comparison: ComparisonEvidence) -> Table | None:
         id=f"{comparison.asked.table}-latency",
         title=f"{end(comparison.asked.title)} Latency",
         notes=(*_notes(comparison, found, varies), *_standing(study, found)),
+        caveats=tuple(citable.of_times(study, found)),
         columns=(
             Column("Row", numeric=False),
             *(
@@ -76,6 +77,13 @@ def latency(study: Study, comparison: ComparisonEvidence) -> Table | None:
         fields=tuple(lines[0].values),
         lines=tuple(lines),
     )
+
+
+def measured_on(comparison: ComparisonEvidence) -> str:
+    """Name the device that a comparison was timed on."""
+    record = comparison.passes[METRIC][0]
+    machine = {**record.environment, **record.spec.get("machine", {})}
+    return one_line(str(machine.get("gpu") or machine.get("cpu") or "an unnamed machine"))
 
 
 def _heading(one: Measured, varies: Sequence[str]) -> str:
@@ -136,13 +144,11 @@ def _values(one: Measured, timed: Timed | None, varies: Sequence[str]) -> dict[s
 def _notes(
     comparison: ComparisonEvidence, found: Sequence[Measured], varies: Sequence[str]
 ) -> list[str]:
-    record = comparison.passes[METRIC][0]
-    machine = {**record.environment, **record.spec.get("machine", {})}
     reference = "each row's reference"
     if comparison.against_baseline:
         reference = f"the baseline, {variant_name(comparison.baseline.asked.variant)}"
     first = found[0].setting
-    on = [one_line(str(machine.get("gpu") or machine.get("cpu") or "an unnamed machine"))]
+    on = [measured_on(comparison)]
     on.append(counted(int(first["threads"]), "thread"))
     on += [_word(first[part]) for part in _PARTS if part not in varies]
     several = max(one.processes for one in found) > 1
