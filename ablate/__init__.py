@@ -9,16 +9,19 @@ statistics over records (`evidence/`) become pages (`report/`).
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pandas
+    from pathlib import Path
+
+    from ablate.results import Results
 
 __version__ = "0.1.0"
 
 
-def load(suite: str | None = None, runs: str = "runs") -> "pandas.DataFrame":
-    """Return every number of the newest study of a suite (default: of all) as one tidy table.
+def load(suite: str | None = None, runs: "Path | str" = "runs") -> "Results":
+    """Return what the newest study of a suite found (default: of all): data frames that show more.
 
-    The columns are an interface; `ablate.evidence.frame` describes them.
+    `ablate.results.Results` says what there is: comparisons, verdicts, trials and their columns,
+    and the tables and figures of the pages by their ids.
     """
-    from ablate.evidence import frame  # pandas is loaded only where it is needed
+    from ablate import results  # pandas is loaded only where it is needed
 
-    return frame.load(runs, suite)
+    return results.load(suite, runs)

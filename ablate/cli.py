@@ -1,7 +1,8 @@
 """The command line: thin. Torch, pandas and matplotlib are loaded only by what needs them.
 
 Exit codes: 0 all well, 1 some trials failed (the report is written), 2 the request or a suite is
-wrong, 3 an error in ablate itself, 4 a claim does not hold (`verdicts --strict`), 130 interrupted.
+wrong, 3 an error in ablate itself, 4 what was to hold does not (a claim, with `verdicts --strict`;
+a citation, with `verify`; a block of notes, with `notes update --check`), 130 interrupted.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ablate import __version__, interrupt
+from ablate import __version__, interrupt, terminal
 
 
 class Exit(IntEnum):
@@ -26,6 +27,7 @@ class Exit(IntEnum):
     USAGE = 2  # the request, the suite or the data is wrong; nothing was trained
     INTERNAL = 3  # an error in ablate itself
     REFUTED = 4  # with `verdicts --strict`: a claim is refuted or has too few seeds
+    STALE = 4  # of `verify` and `notes update --check`: what is cited is not what there is today
     INTERRUPTED = interrupt.CODE
 
 
@@ -43,25 +45,50 @@ def cli(debug: bool) -> None:
       ablate verdicts s7       which of the claims hold, and why; --strict for the CI of notes
       ablate verdicts --all    every claim of the notes, with what all suites found of it
       ablate notes new FILE    a register of your own notes; notes check: what no suite tests
+      ablate cite s7 [ID]      a table or figure to paste into notes; without ID, what there is
+      ablate verify FILE…      do numbers that notes cite still hold? notes update refreshes them
+      ablate freeze s7         an archive to deposit: the pages, and the records they rest on
       ablate config s7         every value of the configuration and where it comes from
       ablate measure TARGET    what a network costs: torchvision:NAME, FILE.py:FUNCTION, a suite
 
     Exit codes: 0 all well; 1 some trials failed, the report is written; 2 the request, the suite
     or the data is wrong; 3 an error in ablate; 4 with `verdicts --strict`, a claim is refuted or
-    has too few seeds; 130 interrupted.
+    has too few seeds, with `verify` or `notes update --check`, what notes cite is not what there
+    is today; 130 interrupted.
+
+    \b
+    Completion by TAB, of commands, suites, profiles and settings; in zsh and fish alike:
+      eval "$(_ABLATE_COMPLETE=bash_source ablate)"
+
+    NO_COLOR=1 switches colours off.
     """
+
+
+def _offer(what: str) -> Callable[[click.Context, click.Parameter, str], Any]:
+    """Return what completes a word in the shell, imported only when it is asked to."""
+
+    def offer(context: click.Context, parameter: click.Parameter, begun: str) -> Any:
+        from ablate import completion
+
+        return getattr(completion, what)(context, parameter, begun)
+
+    return offer
 
 
 def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.argument("suite"),
-        click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
+        click.argument("suite", shell_complete=_offer("suites")),
+        click.argument(
+            "overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=_offer("settings")
+        ),
         click.option(
             "--profile",
+            shell_complete=_offer("profiles"),
             help="smoke, quick, full, …  [default: full on a CUDA GPU, else quick]",
         ),
         click.option(
             "--data",
+            shell_complete=_offer("data"),
             help="Another data set: cifar10, photos, patches, folder:PATH. It has no fallback.",
         ),
         click.option("--seeds", help="How many (5), which ones (0,3,7) or from-to (0-4)."),
@@ -79,6 +106,7 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_PATH = click.Path(path_type=Path)
 _runs = click.option(
     "--runs",
     type=click.Path(path_type=Path),
@@ -112,7 +140,18 @@ _strict = click.option(
     show_default=True,
     help="Trials side by side: a number, or auto (one per core on a CPU, one per GPU).",
 )
-@click.option("--executor", help="inline or processes.  [default: processes for more than one job]")
+@click.option(
+    "-k",
+    "pattern",
+    metavar="PATTERN",
+    help="Only rows whose name, comparison/variant, has this in it or matches it with * and ?.",
+)
+@click.option("--rerun-failed", is_flag=True, help="Only what failed when it was last run.")
+@click.option(
+    "--executor",
+    shell_complete=_offer("executors"),
+    help="inline or processes.  [default: processes for more than one job]",
+)
 @click.option(
     "--memory",
     type=click.FloatRange(min=0, min_open=True),
@@ -133,6 +172,8 @@ def run(
     runs: Path,
     reports: Path,
     jobs: str,
+    pattern: str | None,
+    rerun_failed: bool,
     executor: str | None,
     memory: float | None,
     dry_run: bool,
@@ -147,7 +188,10 @@ def run(
     from ablate import commands
 
     request = commands.request(suite, profile, data, seeds, overrides, control)
-    sys.exit(commands.run(request, device, runs, reports, jobs, executor, dry_run, memory, strict))
+    only = commands.Only(pattern or None, rerun_failed)
+    sys.exit(
+        commands.run(request, device, runs, reports, jobs, executor, dry_run, memory, strict, only)
+    )
 
 
 @cli.command()
@@ -303,7 +347,7 @@ def measure(
 
 
 @cli.command()
-@click.argument("suites", nargs=-1)
+@click.argument("suites", nargs=-1, shell_complete=_offer("studied"))
 @_runs
 @_reports
 def report(suites: tuple[str, ...], runs: Path, reports: Path) -> None:
@@ -314,14 +358,17 @@ def report(suites: tuple[str, ...], runs: Path, reports: Path) -> None:
 
 
 @cli.command()
-@click.argument("suite", required=False)
+@click.argument("suite", required=False, shell_complete=_offer("studied"))
 @click.option("--all", "every", is_flag=True, help="All claims of the notes, by their register.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output, with numbers.")
 @click.option(
     "--strict", is_flag=True, help="Exit code 4 if a claim is refuted or has too few seeds."
 )
 @_runs
-def verdicts(suite: str | None, every: bool, as_json: bool, strict: bool, runs: Path) -> None:
+@_reports
+def verdicts(
+    suite: str | None, every: bool, as_json: bool, strict: bool, runs: Path, reports: Path
+) -> None:
     """Say of every claim of SUITE whether it holds, from the records of its newest study.
 
     \b
@@ -339,14 +386,15 @@ def verdicts(suite: str | None, every: bool, as_json: bool, strict: bool, runs: 
     than 5 seeds a row. Trains nothing.
 
     With --all instead of SUITE: every row of the notes' register in one line, with what the newest
-    studies of all suites found, and what that says where the notes contradict each other.
+    studies of all suites found, and what that says where the notes contradict each other. The same
+    with filters and links is claims.html among the pages, which `ablate report` writes.
     """
     if every == (suite is not None):
         raise click.UsageError("Missing argument 'SUITE'." if suite is None else _EITHER)
     if suite is None:
         from ablate import notes
 
-        sys.exit(notes.verdicts(as_json, strict, runs))
+        sys.exit(notes.verdicts(as_json, strict, runs, reports / "claims.html"))
     from ablate import commands
 
     sys.exit(commands.verdicts(suite, as_json, strict, runs))
@@ -381,6 +429,83 @@ def check(files: tuple[Path, ...]) -> None:
     notes.check(files)
 
 
+@notes.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; exit code 4 if a block is stale."
+)
+@_runs
+@_reports
+def update(files: tuple[Path, ...], only_check: bool, runs: Path, reports: Path) -> None:
+    """Refresh the marked blocks of the notes FILES: Markdown, LaTeX, notebooks, …
+
+    \b
+      <!-- ablate: tbl-s7-depthwise format=md -->     % ablate: tbl-s7-depthwise
+      …                                               …
+      <!-- /ablate -->                                % /ablate
+
+    Between such lines stands what the page says today; the formats are those of `ablate cite`.
+    Nothing outside of them is touched, and where anything is wrong nothing is written.
+    """
+    from ablate import citations
+
+    sys.exit(citations.update(files, only_check, runs, reports))
+
+
+@cli.command()
+@click.argument("suite", shell_complete=_offer("studied"))
+@click.argument("id", required=False)
+@click.option(
+    "--format",
+    "format_",
+    default="md",
+    show_default=True,
+    metavar="FORMAT",
+    help="md, latex, bibtex, myst, quarto; of tables csv, of figures svg.",
+)
+@_runs
+@_reports
+def cite(suite: str, id: str | None, format_: str, runs: Path, reports: Path) -> None:
+    """Print the table or figure ID of SUITE, ready to paste, with caption, fingerprint and commit.
+
+    Without ID: what can be cited of the suite, and what is screening, not to be cited.
+    """
+    from ablate import citations
+
+    citations.cite(suite, id, format_, runs, reports)
+
+
+@cli.command()
+@click.argument("targets", nargs=-1, required=True, metavar="FILE... | SUITE", type=_PATH)
+@click.option("--table", metavar="ID", help="Of a table or figure of SUITE.")
+@click.option("--data", metavar="FINGERPRINT", help="That it had when it was cited.")
+@_runs
+@_reports
+def verify(
+    targets: tuple[Path, ...], table: str | None, data: str | None, runs: Path, reports: Path
+) -> None:
+    """Say whether numbers that were cited still hold, by the fingerprint beside them.
+
+    FILEs are notes (Markdown, LaTeX, BibTeX, MyST, Quarto, notebooks) that cite as captions do:
+    `tbl-s7-depthwise, data a4c24395`. Exit code 4 if one has changed or is unknown.
+    """
+    from ablate import citations
+
+    sys.exit(citations.check(targets, table, data, runs, reports))
+
+
+@cli.command()
+@click.argument("suite", shell_complete=_offer("studied"))
+@click.option("--out", type=_PATH, metavar="FILE.zip", help="[default: the study's id, .zip]")
+@_runs
+@_reports
+def freeze(suite: str, out: Path | None, runs: Path, reports: Path) -> None:
+    """Write an archive of SUITE that can be deposited: its pages and the records they rest on."""
+    from ablate import citations
+
+    citations.archive(suite, out, runs, reports)
+
+
 @cli.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
 def list_(as_json: bool) -> None:
@@ -406,6 +531,7 @@ def list_(as_json: bool) -> None:
 def main() -> NoReturn:
     """Run the command line; every error becomes one clear message and an exit code."""
     debug = "--debug" in sys.argv or bool(os.environ.get("ABLATE_DEBUG"))
+    terminal.spell_out()
     output = sys.stdout
     try:
         cli.main(prog_name="ablate", standalone_mode=False)

@@ -7,20 +7,21 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from tabulate import tabulate
 
-from ablate import catalog, environment, lock, study
+from ablate import advice, catalog, environment, lock, study
 from ablate.cli import Exit
 from ablate.display import counting, display, duration
 from ablate.evidence.spelling import fewer_or_more, lower_first, ratio
 from ablate.execute import Event
 from ablate.records import Record, sweep
 from ablate.suite import dotted, remembered
-from ablate.suite.load import Loaded, Variant, load
+from ablate.suite.load import Loaded, Variant, available, load
 from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan, by_row, tuning_alone
 from ablate.suite.request import Request
 from ablate.suite.resolve import trace
@@ -42,6 +43,17 @@ def request(
     return Request(suite, profile or None, data or None, seeds or None, tuple(overrides), control)
 
 
+@dataclass(frozen=True)
+class Only:
+    """What a run is confined to; see `ablate.suite.chosen`."""
+
+    pattern: str | None = None
+    rerun_failed: bool = False
+
+
+EVERYTHING = Only()
+
+
 def run(
     asked: Request,
     device: str | None,
@@ -52,6 +64,7 @@ def run(
     dry_run: bool,
     memory: float | None = None,
     strict: bool = False,
+    only: Only = EVERYTHING,
 ) -> Exit:
     """Plan, train what is missing, report; return the exit code."""
     known = catalog.names("execute")
@@ -61,7 +74,7 @@ def run(
     _workers(jobs, "cpu", 0)  # what is no number is refused before anything is built
     if dry_run:
         plan, workers = _plan(asked, device, runs, jobs)
-        _print_plan(plan, workers, jobs, talk)
+        _print_plan(_part(plan, runs, only), workers, jobs, talk)
         _refuse(plan, strict)
         return Exit.OK
 
@@ -78,7 +91,7 @@ def run(
     with lock.alone(runs, asked.suite, wait) as notice:
         if notice:
             talk.print(f"note: {notice}", markup=False)
-        return _run(asked, device, runs, reports, jobs, executor, memory, strict)
+        return _run(asked, device, runs, reports, jobs, executor, memory, strict, only)
 
 
 def _run(
@@ -90,11 +103,13 @@ def _run(
     executor: str | None,
     memory: float | None,
     strict: bool,
+    only: Only,
 ) -> Exit:
     """Do what `run` says, with `runs` for this process alone."""
     from ablate import run as running
 
     plan, workers = _plan(asked, device, runs, jobs, keep=True)
+    plan = _part(plan, runs, only)
     _print_plan(plan, workers, jobs, talk)
     _refuse(plan, strict)
     if plan.study.device == "cuda" and (plan.missing or plan.missing_tuning):
@@ -103,6 +118,8 @@ def _run(
             talk.print(f"note: {notice}", markup=False)
     if plan.missing_tuning or plan.missing or plan.missing_readings or plan.missing_passes:
         _load_reporting()
+        for line in advice.crowded(_load_average(), _cores()):
+            talk.print(f"note: {line}", markup=False)
     chosen = study.ask(runs, plan.study)
 
     def go_through(plan: Plan) -> "running.Outcome":
@@ -117,7 +134,7 @@ def _run(
                 executor or ("processes" if workers > 1 else "inline"),
                 workers,
                 show,
-                lambda: _render(runs, reports, chosen),
+                lambda: render(runs, reports, chosen),
                 _places(plan.study.device) if plan.missing else [],
                 _memory(memory, plan.study.device),
             )
@@ -127,12 +144,13 @@ def _run(
         if plan.missing_tuning:  # what is trained at the chosen settings is known after it
             tried = go_through(tuning_alone(plan))
             plan, workers = _plan(asked, device, runs, jobs, keep=True)
+            plan = _part(plan, runs, only)
             _print_plan(plan, workers, jobs, talk)
             chosen = study.ask(runs, plan.study)
         outcome = go_through(plan)
         if tried is not None:
             outcome.add_tuning(tried)
-        page = _render(runs, reports, chosen)
+        page = render(runs, reports, chosen)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):  # perhaps it is the terminal that went away
             talk.print(
@@ -142,7 +160,9 @@ def _run(
                 markup=False,
             )
         return Exit.INTERRUPTED
-    _close(plan, chosen, outcome, runs, page)
+    device_asked = ["--device", device] if device else []
+    places = [*device_asked, *_unusual(runs, reports)]
+    _close(plan, chosen, outcome, runs, page, asked, places)
     return Exit.FAILED if outcome.failed or outcome.diverged else Exit.OK
 
 
@@ -156,6 +176,13 @@ def plan(
     else:
         _print_plan(made, workers, "auto", Console(highlight=False, soft_wrap=True))
     _refuse(made, strict)
+
+
+def _part(plan: Plan, runs: Path, only: Only) -> Plan:
+    """Return what a run is confined to of a plan."""
+    from ablate.suite import chosen
+
+    return chosen.part(plan, runs, only.pattern, only.rerun_failed)
 
 
 def _refuse(plan: Plan, strict: bool) -> None:
@@ -190,9 +217,13 @@ def config(asked: Request, device: str | None, comparison: str | None, variant: 
 
 
 def report(suites: Sequence[str], runs: Path, reports: Path) -> None:
-    """Render the newest study of each suite."""
+    """Render the newest study of each suite, then the pages over all suites; print their places."""
+    from ablate.report import render as rendering
+
     for newest in _newest("report", suites, runs):
-        print(_render(runs, reports, newest))
+        print(rendering.render(runs, newest, reports))
+    page = rendering.render_index(runs, reports, available().values())
+    print(page, page.with_name("claims.html"), sep="\n")
 
 
 def verdicts(suite: str, as_json: bool, strict: bool, runs: Path) -> Exit:
@@ -232,11 +263,16 @@ def _newest(command: str, suites: Sequence[str], runs: Path) -> list[study.Study
 
 def _report_command(suite: str, runs: Path, reports: Path) -> str:
     """Return what to type for a suite's report, with the folders that are not the usual ones."""
-    words = ["ablate", "report", suite]
+    return shlex.join(["ablate", "report", suite, *_unusual(runs, reports)])
+
+
+def _unusual(runs: Path, reports: Path) -> list[str]:
+    """Return the options that say which folders, of those that are not the usual ones."""
+    words = []
     for option, folder in (("--runs", runs), ("--reports", reports)):
         if folder != Path(option.removeprefix("--")):
             words += [option, str(folder)]
-    return shlex.join(words)
+    return words
 
 
 def _load_reporting() -> None:
@@ -289,13 +325,22 @@ _MANY = 10**9  # trials: more than any machine has workers for
 
 def _workers(jobs: str, device: str, trials: int) -> int:
     if jobs == "auto":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        places = (cores or 1) if device == "cpu" or not trials else len(_places(device))
+        places = _cores() if device == "cpu" or not trials else len(_places(device))
         return max(1, min(places, trials))
     if not jobs.isdecimal() or int(jobs) == 0:
         message = f"{jobs!r} is neither a number of 1 or more nor auto"
         raise SuiteError("", "", [Problem("--jobs", message)])
     return max(1, min(int(jobs), trials))
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
+
+
+def _load_average() -> float | None:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _places(device: str) -> list[dict[str, str]]:
@@ -433,6 +478,8 @@ def _table(plan: Plan, comparison: str) -> Iterator[list[str]]:
         if asked.id != comparison:
             continue
         full, trained = plan.facts[row.full_facts], plan.facts[row.facts]
+        # None of a row that `-k` leaves out.
+        known = [seconds[id] for id in row.trials.values() if id in seconds]
         small = ""
         if row.facts != row.full_facts and asked.is_trained:
             small = f"{_fact(trained, 'params')} / {_fact(trained, 'macs')} MACs"
@@ -444,7 +491,7 @@ def _table(plan: Plan, comparison: str) -> Iterator[list[str]]:
             _fact(full, "macs"),
             _fact(full, "receptive_field"),
             small,
-            duration(seconds[next(iter(row.trials.values()))]) if row.trials else "",
+            duration(known[0]) if known else "",
         ]
 
 
@@ -595,14 +642,23 @@ def _aligned(rows: Iterator[tuple[str, str, str]]) -> str:
     return "\n".join(f"{p:<{widths[0]}}  {v:<{widths[1]}}  # {o}" for p, v, o in found)
 
 
-def _render(runs: Path, reports: Path, chosen: study.Study) -> Path:
-    from ablate.report.render import render, render_index
+def render(runs: Path, reports: Path, chosen: study.Study) -> Path:
+    """Bring the pages of a study and of all suites up to date, and return the latter's."""
+    from ablate.report import render as rendering
 
-    render(runs, chosen, reports)
-    return render_index(runs, reports)
+    rendering.render(runs, chosen, reports)
+    return rendering.render_index(runs, reports, available().values())
 
 
-def _close(plan: Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path) -> None:
+def _close(
+    plan: Plan,
+    chosen: study.Study,
+    outcome: Any,
+    runs: Path,
+    page: Path,
+    asked: Request,
+    places: list[str],
+) -> None:
     """Say what came out: the page's sentences, then what did not go well, then where to look."""
     from ablate.evidence import tuned
     from ablate.evidence.answer import lines
@@ -632,4 +688,10 @@ def _close(plan: Plan, chosen: study.Study, outcome: Any, runs: Path, page: Path
     if plan.other:
         profile, seconds = plan.other
         print(f"profile {profile} would take about {duration(seconds)} of one such core")
+    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # perhaps it is the terminal that went away
+        for line in advice.afterwards(evidence, runs):
+            talk.print(f"advice: {line}", markup=False)
+        step = advice.next_step(evidence, asked, places, outcome.failed)
+        talk.print(f"next: {step}", markup=False)
     print(f"report: {page.resolve().as_uri()}")

@@ -3,9 +3,11 @@
 All of it goes to standard error; standard output holds the results.
 """
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,13 +18,15 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 from ablate import execute, records
 from ablate.execute import Done, Event, Lost, Postponed, Started
 from ablate.suite.planned import PassPlan, Plan, ReadingPlan, TrialPlan
 
-HEARTBEAT = 30  # seconds between signs of life where there are no bars
+HEARTBEAT = 30.0  # seconds between signs of life where there are no bars
 A_MOMENT = 3  # seconds of silence that nobody minds
+MOST_NAMED = 2  # running trials that such a sign names
 
 Planned = TrialPlan | ReadingPlan | PassPlan
 
@@ -39,6 +43,8 @@ class Display:
         self.alone = {found.id: found.seconds for found in plan.missing_passes}
         self.running: dict[str, float] = {}  # since when
         self.speeds: dict[str, float] = {}  # images a second, of what runs
+        self.states: dict[str, str] = {}  # how far each is, in words
+        self.talking = threading.Lock()  # the heart beats in a thread of its own
         self.ended = 0
         self.expected = self.spent = 0.0
         self.last_word = time.monotonic()
@@ -47,12 +53,24 @@ class Display:
 
     def show(self, trial: Planned, event: Event) -> None:
         """Show one event. A terminal that has gone away is no reason to end the run."""
-        with suppress(OSError):
+        with suppress(OSError), self.talking:
             self._show(trial, event)
+
+    def beat(self) -> None:
+        """Give a sign of life, if nothing was said for long."""
+        with suppress(OSError), self.talking:
+            if not self.states or time.monotonic() - self.last_word < HEARTBEAT:
+                return
+            named = [f"{name}{state}" for name, state in self.states.items()][:MOST_NAMED]
+            if more := len(self.states) - len(named):
+                named.append(f"and {more} more")
+            said = f"{self.ended} of {self.total} done, running: {', '.join(named)}"
+            self._say("  …     " + "  ".join(filter(None, [said, self.eta()])))
 
     def _show(self, trial: Planned, event: Event) -> None:
         if isinstance(event, Started):
             self.running[trial.id] = time.monotonic()
+            self.states[trial.name] = ""
             if self.progress:
                 self.bars[trial.id] = self.progress.add_task(trial.name, total=None)
         elif isinstance(event, execute.Progress) and "notice" in event.message:
@@ -60,31 +78,31 @@ class Display:
         elif isinstance(event, execute.Progress):
             if isinstance(trial, TrialPlan):
                 self._epoch(trial, event.message["epoch"], event.message["epochs"])
-            elif self.progress:
-                self.progress.update(
-                    self.bars[trial.id], total=event.message["of"], completed=event.message["done"]
-                )
+                return
+            done, of = event.message["done"], event.message["of"]
+            self.states[trial.name] = f" {done} of {of}"
+            if self.progress:
+                self.progress.update(self.bars[trial.id], total=of, completed=done)
         elif isinstance(event, Postponed):
             self._postpone(trial, event)
         else:
             self._end(trial, event)
 
-    def _epoch(self, trial: TrialPlan, epoch: dict[str, float], epochs: int) -> None:
+    def _epoch(self, trial: TrialPlan, epoch: dict[str, Any], epochs: int) -> None:
         self.left[trial.id] = trial.seconds * (1 - epoch["epoch"] / epochs)
         self.speeds[trial.id] = epoch["images"] / epoch["seconds"]
         speed = f"{self.speeds[trial.id]:,.0f} images/s"
+        shown = "  ".join([*_scores(epoch.get("scores", {})), speed])
+        self.states[trial.name] = f" epoch {epoch['epoch']}/{epochs}  {shown}"
         if self.progress:
             self.progress.update(
-                self.bars[trial.id], total=epochs, completed=epoch["epoch"], note=speed
+                self.bars[trial.id], total=epochs, completed=epoch["epoch"], note=shown
             )
             self._note()
-        elif time.monotonic() - self.last_word > HEARTBEAT:
-            self._say(
-                f"  …     {trial.name}  epoch {epoch['epoch']}/{epochs}  {speed}  {self.eta()}"
-            )
 
     def _postpone(self, trial: Planned, event: Postponed) -> None:
         self.running.pop(trial.id)
+        self.states.pop(trial.name, None)
         self.speeds.pop(trial.id, None)
         self.left[trial.id] = trial.seconds  # all of it, once more
         if self.progress:
@@ -94,6 +112,7 @@ class Display:
     def _end(self, trial: Planned, event: Done | Lost) -> None:
         self.ended += 1
         took = time.monotonic() - self.running.pop(trial.id)
+        self.states.pop(trial.name, None)
         self.speeds.pop(trial.id, None)
         if isinstance(trial, ReadingPlan):
             self.readings.pop(trial.id)
@@ -140,7 +159,8 @@ class Display:
         assert self.progress is not None
         assert self.suite is not None
         together = f"{sum(self.speeds.values()):,.0f} images/s" if self.speeds else ""
-        self.progress.update(self.suite, note="  ".join(filter(None, [together, self.eta()])))
+        note = "  ".join(filter(None, [together, self.eta()]))
+        self.progress.update(self.suite, note=note, refresh=True)
 
     def _say(self, line: str) -> None:
         self.last_word = time.monotonic()
@@ -151,14 +171,15 @@ class Display:
 def display(plan: Plan, workers: int, console: Console) -> Iterator[Display]:
     """Show a run: two kinds of bars on a terminal, lines where the output is not one."""
     if not console.is_terminal:
-        yield Display(plan, workers, console, None)
+        with _heart(Display(plan, workers, console, None)) as shown:
+            yield shown
         return
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=_cut(24)),
+        BarColumn(bar_width=12, table_column=_cut(6)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=5)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("{task.fields[note]}", markup=False, table_column=_cut(16)),
     )
     progress = _Noted(*columns, console=console, transient=True)
     try:
@@ -207,6 +228,29 @@ def counting(what: str, console: Console) -> Iterator[Callable[[int, int], None]
             bar.stop()
 
 
+@contextmanager
+def _heart(shown: Display) -> Iterator[Display]:
+    """Let a display give signs of life in between events, which may be many minutes apart."""
+    stopped = threading.Event()
+
+    def beat() -> None:
+        while not stopped.wait(HEARTBEAT / 2):
+            shown.beat()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield shown
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _cut(width: int) -> Column:
+    """Return a column that a narrow terminal cuts short, down to a width."""
+    return Column(no_wrap=True, overflow="ellipsis", min_width=width)
+
+
 class _Noted(Progress):
     """A progress display in which every task has a note, empty at first."""
 
@@ -220,6 +264,15 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _scores(scores: Mapping[str, float]) -> Iterator[str]:
+    """Yield the loss and what else says how good a network is after an epoch."""
+    if "train_loss" in scores:
+        yield f"loss {scores['train_loss']:.3f}"
+    known = [name for name in scores if not name.endswith("_loss")]
+    for name in sorted(known, key=lambda name: not name.startswith("validation_"))[:1]:
+        yield f"{name.replace('_', ' ')} {scores[name]:.2f}"
 
 
 def _result(event: Done, planned: Planned) -> str:

@@ -2,14 +2,15 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ablate import study
 from ablate.cli import Exit
-from ablate.evidence import register
+from ablate.evidence import gathered, register
 from ablate.evidence.collect import collect
+from ablate.evidence.gathered import Citing, Judged
 from ablate.evidence.register import COURSE_FILE, Register
 from ablate.evidence.registered import Cited, Entry, as_json, heading, join, lines
 from ablate.evidence.spelling import counted, listed
@@ -51,15 +52,6 @@ contradictions:
       - [{note: "N:12b", says: as good}]
       - [{says: "practice: many networks begin with a 7x7"}]
 """
-
-
-@dataclass(frozen=True)
-class _Citing:
-    """A suite, and the lines that its claims cite."""
-
-    name: str
-    notes: list[str]
-    register: Path | None  # the file of the register that it is about
 
 
 def new(file: Path) -> None:
@@ -107,7 +99,7 @@ def check(files: Sequence[Path]) -> None:
 
 
 def _checked(
-    path: Path, known: Register, entries: Sequence[Entry], own: Sequence[_Citing]
+    path: Path, known: Register, entries: Sequence[Entry], own: Sequence[Citing]
 ) -> Iterator[str]:
     """Yield what there is to say of a register and the suites that are about it."""
     tested = [entry for entry in entries if entry.is_tested]
@@ -116,7 +108,7 @@ def _checked(
     definitions = sum(entry.row.is_definition for entry in entries)
     what += [counted(definitions, "definition")] * (definitions > 0)
     what += [f"{len(known.later)} for later"] * bool(known.later)
-    yield f"{_name(path)}: {counted(len(entries), 'row')}: {', '.join(what)}"
+    yield f"{gathered.name_of(path)}: {counted(len(entries), 'row')}: {', '.join(what)}"
     missing = untested(known, entries)
     if missing:
         yield "  no suite tests these rows; cite them in a claim, or write them under `later`:"
@@ -142,37 +134,38 @@ def untested(known: Register, entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def verdicts(as_json_: bool, strict: bool, runs: Path) -> Exit:
-    """Print all rows of the registers in use with what the newest studies found of them."""
+def verdicts(
+    as_json_: bool, strict: bool, runs: Path, page: Path = Path("reports/claims.html")
+) -> Exit:
+    """Print all rows of the registers in use with what the newest studies found of them.
+
+    Args:
+        as_json_: for programs.
+        strict: whether a claim that does not hold is an exit code.
+        runs: where the records are.
+        page: that says the same, where there is one; nothing is written.
+    """
     suites = _suites()
-    found: dict[Path | None, list[Cited]] = {}
-    fails = False
-    for name in dict.fromkeys([*(it.name for it in suites), *study.suites(runs)]):
-        suite = next((it for it in suites if it.name == name), None)
+    judged = {}
+    for name in study.suites(runs):
         newest = study.newest(runs, name)
-        judged = judge(collect(runs, newest)) if newest is not None else ()
-        notes = [str(verdict.claim.get("note", "")) for verdict in judged]
-        path = suite.register if suite else register.path_of(None, Path(), notes)
-        id = newest.id if newest else None
-        claims = [Cited(name, note, it, id) for note, it in zip(notes, judged, strict=True)]
-        # What the newest study was not asked, be it by its profile.
-        asked = suite.notes if suite else []
-        claims += [Cited(name, note) for note in asked if note not in notes]
-        found.setdefault(path and path.resolve(), []).extend(claims)
-        fails |= any(verdict.fails for verdict in judged)
-    said = []
-    for path, known in _cited(suites, [path for path in found if path is not None]):
-        entries = join(known, found.get(path.resolve(), []))
-        said.append((path, known, entries))
+        if newest is not None:
+            judged[name] = Judged(newest, judge(collect(runs, newest)))
+    found, wrong = gathered.gather(suites, judged)
+    if wrong:
+        raise wrong[0]
     if as_json_:
-        everything = [{"file": _name(path)} | as_json(known, all_) for path, known, all_ in said]
+        everything = [{"file": it.file} | as_json(it.register, it.entries) for it in found]
         print(json.dumps({"registers": everything}, indent=1))
     else:
-        print("\n\n".join("\n".join(lines(known, entries)) for _, known, entries in said))
+        print("\n\n".join("\n".join(lines(it.register, it.entries)) for it in found))
+        said = f"with filters: {page}" if page.exists() else f"`ablate report` writes {page} of it"
+        print(f"\nas a page, {said}", file=sys.stderr)
+    fails = any(verdict.fails for it in judged.values() for verdict in it.verdicts)
     return Exit.REFUTED if strict and fails else Exit.OK
 
 
-def _suites() -> list[_Citing]:
+def _suites() -> list[Citing]:
     """Return what all suites of the working directory cite.
 
     Raises:
@@ -184,27 +177,20 @@ def _suites() -> list[_Citing]:
         form = structure(source)
         if form.problems:
             raise SuiteError(source.name, source.text, form.problems)
-        suite = form.suite
-        notes = [claim.note for it in suite.comparisons for claim in it.claims]
-        found.append(_Citing(suite.id, notes, register.path_of(suite.cites, path.parent, notes)))
+        assert isinstance(source.data, dict)  # or its form would have a problem
+        found.append(gathered.of(source.data, path))
     return found
 
 
-def _cited(suites: Sequence[_Citing], more: Sequence[Path] = ()) -> Iterator[tuple[Path, Register]]:
-    """Yield the registers that suites are about, and more; the course's where there are none."""
-    files = {path: path for path in more}
-    files |= {it.register.resolve(): it.register for it in suites if it.register is not None}
+def _cited(suites: Sequence[Citing]) -> Iterator[tuple[Path, Register]]:
+    """Yield the registers that suites are about; the course's where there are none."""
+    files = {it.register.resolve(): it.register for it in suites if it.register is not None}
     for path in files.values() or [COURSE_FILE]:
-        yield path, register.course() if path == COURSE_FILE else register.load(path)
+        yield path, gathered.load(path)
 
 
 def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
-
-
-def _name(path: Path) -> str:
-    """Return how messages call a register."""
-    return path.name if path == COURSE_FILE else os.path.normpath(path)
 
 
 def _refused(where: str, message: str) -> SuiteError:

@@ -556,7 +556,7 @@ def test_readings_are_columns_of_the_page_and_rows_of_the_table() -> None:
         assert told["squares_n"] == "2"
         assert float(told["squares_mean_u"]) == pytest.approx(np.mean(values))
         assert float(told["squares_sd_u"]) == pytest.approx(np.std(values, ddof=1))
-    table = ablate.load("tiny", RUNS)
+    table = ablate.load("tiny", RUNS).numbers
     read = table[table["metric"].isin(["squares", "initial_squares"])]
     assert len(read) == 8
     assert set(read["trial"]) == {record.id for record in found.values()}
@@ -572,7 +572,7 @@ def test_readings_are_columns_of_the_page_and_rows_of_the_table() -> None:
 def test_a_reading_that_is_missing_is_a_row_without_a_value() -> None:
     (RUNS / "trials" / planned().trials[0].id / "weights.pt").unlink()
     assert run() == 0
-    table = ablate.load("tiny", RUNS)
+    table = ablate.load("tiny", RUNS).numbers
     (row,) = table[table["status"] == "missing"].to_dict("records")
     assert (row["metric"], row["seed"], row["variant"]) == ("squares", 0, "normal")
     assert np.isnan(row["value"])

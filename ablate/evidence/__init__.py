@@ -39,6 +39,7 @@
     verdicts.py  claims judged: families, words, sentences
     register.py  what notes claim, line by line; registers/: the one that comes with the package
     registered.py  its rows, each with what the suites found of it
+    gathered.py  all registers in use, with the newest studies of all suites
 
 Nothing here imports torch; scipy and pandas are loaded by the modules that compute with them.
 """

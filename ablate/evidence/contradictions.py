@@ -101,11 +101,21 @@ def resolution(one: "Verdict", other: "Verdict") -> str:
     places = [_places(verdict) for verdict in (one, other)]
     if kinds == ["holds", "holds"] and set(places[0]) == set(places[1]):
         return "both hold, so they do not exclude each other here"
-    said = [
-        f"{name} holds {listed(_shortly(there))}" if there else f"{name} holds nowhere"
-        for name, there in zip(names, places, strict=True)
-    ]
+    said = [_where(name, there) for name, there in zip(names, places, strict=True)]
     return listed(said) if max(map(len, places)) < 2 else "; ".join(said)
+
+
+def alone(verdict: "Verdict") -> str:
+    """Say of one claim whether and where it holds: `A:113 holds at width 16, 32 and 64`."""
+    kind = _kind(verdict)
+    if kind == "partly":
+        return _where(note_of(verdict), _places(verdict))
+    words = {"question": "is a question", "open": "is not decided"} | _SAID
+    return f"{note_of(verdict)} {words[kind]}"
+
+
+def _where(name: str, there: Sequence[str]) -> str:
+    return f"{name} holds {listed(_shortly(there))}".rstrip() if there else f"{name} holds nowhere"
 
 
 _SAID = {"holds": "holds", "fails": "does not hold", "partly": "holds in part"}

@@ -153,6 +153,30 @@ def by_process(
                 yield record.id, setting, float(np.median(times))
 
 
+def samples(
+    comparison: ComparisonEvidence,
+) -> list[tuple[Mapping[str, Any], dict[int, Floats], Floats]]:
+    """Return every time that counts, by setting; () where no pass has ended well.
+
+    Returns: of each setting the seconds a call in each round of all processes, ascending, of the
+        rows by their place in the comparison, and of the control, the first network's copy.
+    """
+    alike = _alike(comparison.passes.get(METRIC, ()))
+    found = []
+    for number, setting in enumerate(alike[0].spec["settings"] if alike else []):
+        times = [
+            record.arrays[f"seconds_{number}"].astype(np.float64)[_kept(record, number)]
+            for record in alike
+            if _usable(record, number)
+        ]
+        if times:
+            every = np.sort(np.concatenate(times), axis=0)
+            columns = [_column(row, alike[0].spec["networks"]) for row in comparison.rows]
+            rows = {at: every[:, c] for at, c in enumerate(columns) if c is not None}
+            found.append((setting, rows, every[:, -1]))
+    return found
+
+
 def _alike(passes: Sequence[Record]) -> list[Record]:
     """Return the passes that differ from the first in nothing but the process."""
     known = [r for r in passes if "settings" in r.spec]

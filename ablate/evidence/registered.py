@@ -37,6 +37,7 @@ class Cited:
     note: str
     verdict: Verdict | None = None
     study: str | None = None
+    table: str | None = None  # of the comparison that it is about
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ def join(register: Register, cited: Iterable[Cited]) -> list[Entry]:
     return [Entry(row, claims, _word(row, claims)) for row, claims in here]
 
 
+def by_suite(entry: Entry) -> dict[str, Entry]:
+    """Return what each suite that judges a row found of it, with its own word."""
+    names = dict.fromkeys(one.suite for one in entry.cited if is_judged(one))
+    mine = {name: tuple(it for it in entry.cited if it.suite == name) for name in names}
+    return {name: Entry(entry.row, it, _word(entry.row, it)) for name, it in mine.items()}
+
+
 def _word(row: Row, cited: Sequence[Cited]) -> RowWord:
     if row.is_definition:
         return "a definition"
@@ -106,7 +114,7 @@ def _finding(entry: Entry) -> str:
     """Return a row's word, with the suites that found it; where they differ, what each found."""
     claims: dict[str, list[Cited]] = {}
     for one in entry.cited:
-        if one.verdict is not None and _is_judged(one):
+        if one.verdict is not None and is_judged(one):
             claims.setdefault(one.verdict.word, []).append(one)
     if entry.word == "a definition":
         return entry.word
@@ -146,13 +154,14 @@ def resolution(found: Contradiction, entries: Iterable[Entry]) -> str | None:
     """Say what the verdicts on both sides of a contradiction come to, None where there are none.
 
     Every claim of one side is held against every one of the other, as claims of a suite are that
-    contradict each other. A side that cites no row is no verdict, so that of the other stands.
+    contradict each other; where that would be too many words, each claim is told alone. A side that
+    cites no row is no verdict, so that of the other stands.
     """
     if found.of_words:
         return "a matter of words, which no experiment settles"
     by_note = {entry.row.note: entry for entry in entries}
     rows = [[by_note[said.note] for said in side if said.note] for side in found.sides]
-    judged = [[one for entry in side for one in entry.cited if _is_judged(one)] for side in rows]
+    judged = [[one for entry in side for one in entry.cited if is_judged(one)] for side in rows]
     if not any(judged):
         return None
     if not all(rows):
@@ -162,15 +171,23 @@ def resolution(found: Contradiction, entries: Iterable[Entry]) -> str | None:
         claims or [Cited("", entry.row.note) for entry in side]
         for claims, side in zip(judged, rows, strict=True)
     )
-    said = [
-        f"{contradictions.resolution(_verdict(one), _verdict(other))}{_where(one, other)}"
-        for one in one_side
-        for other in other_side
-    ]
-    return "; ".join(dict.fromkeys(said))
+    said: dict[str, list[Cited]] = {}  # with the claims that say so
+    for one in one_side:
+        for other in other_side:
+            text = contradictions.resolution(_verdict(one), _verdict(other))
+            said.setdefault(text, []).extend((one, other))
+    if len(said) > _MOST_PAIRS:
+        said = {}
+        for one in (*one_side, *other_side):
+            said.setdefault(contradictions.alone(_verdict(one)), []).append(one)
+    return "; ".join(f"{text}{_where(*claims)}" for text, claims in said.items())
 
 
-def _is_judged(one: Cited) -> bool:
+_MOST_PAIRS = 4  # of claims that are told of together
+
+
+def is_judged(one: Cited) -> bool:
+    """Whether there is a verdict on a claim, other than that it is not tested."""
     return one.verdict is not None and one.verdict.word != "not tested"
 
 

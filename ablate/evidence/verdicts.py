@@ -128,6 +128,11 @@ class Verdict:
     contradicts: tuple[Mapping[str, str], ...] = ()
 
     @property
+    def finding(self) -> str:
+        """The sentence without what contradicts the claim."""
+        return self.sentence.partition(" Contradicts ")[0]
+
+    @property
     def too_few(self) -> bool:
         """Whether a part stands on fewer seeds than a verdict needs."""
         return any(part.too_few for part in self.parts)

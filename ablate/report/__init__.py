@@ -5,6 +5,8 @@
     pages.py       the files of the pages
     suite_page.py  everything that one suite's page shows
     index_page.py  the table of all suites
+    claims_page.py  every claim of the notes, with what suites found of it
+    comparable.py  what of several suites must not be compared
     comparison.py  what one comparison's tables and captions say
     saving.py      what variants save for the same result: tables and curves
     measures.py    the table of what trials measured beside the comparison's metric
@@ -19,7 +21,12 @@
     figures.py     the figures, in colours for the page and for notes
     pictures.py    what networks make of test images, and the spectra of their errors
     fields.py      what the centre of an output hangs on, before and after training
+    pareto.py      the figure of what the metric costs
+    ecdf.py        the figure of how long calls took
     inline_svg.py  a figure's SVG made fit to stand in a page
+    lean_svg.py    what does not show, taken out of it
+    summary.py     the first lines of a suite's page
+    fingerprint.py what stands for the data of a table or figure
     cite.py        ready text to link, include and cite a table or figure
     templates/     what the pages look like
 

@@ -73,6 +73,7 @@ def claims(evidence: Evidence, comparison: ComparisonEvidence) -> Table | None:
             "match, levels are Holm's, and the intervals drawn are the adjusted ones.",
             *standing(verdicts),
         ),
+        caveats=tuple(map(_caveat, standing(verdicts))),
         columns=(
             Column("Line", numeric=False, whole=True),
             Column("Says", numeric=False),
@@ -149,6 +150,11 @@ def _source(study: Study, cited: Sequence[Value] = ()) -> str:
     note, title = study.source.get("note"), study.source.get("title")
     named = ", ".join(one_line(part) for part in (note and f"note {note}", title) if part)
     return f"Source: {end(named)}"
+
+
+def _caveat(said: str) -> str:
+    """Return why a claim may not be cited: `A:111: the claim was added after …`."""
+    return said.removeprefix("Screening, not to be cited (").replace("): ", ": ", 1)
 
 
 def _numbers(parts: Sequence[Part]) -> dict[str, Value]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ablate.evidence import citable, sources
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence, Trial
@@ -152,6 +153,7 @@ def facts(study: Study, comparison: ComparisonEvidence) -> Table | None:
     )
     lines = []
     for name in names:
+        of_name: list[Line] = []
         for row in comparison.rows:
             known = row.full.get(name) or row.trained.get(name)
             if known is None:
@@ -171,13 +173,16 @@ def facts(study: Study, comparison: ComparisonEvidence) -> Table | None:
                 measured, base = _pair(comparison, row, network, name)
                 unit = measured.unit if measured else ""
                 cells.append(_fact(measured, base, unit=unit))
-            lines.append(Line(tuple(cells), values, reference=row.is_reference))
+            of_name.append(Line(tuple(cells), values, reference=row.is_reference))
+        lines += _told_once(of_name) if len(of_name) == len(comparison.rows) else of_name
     if not lines:
         return None
     return Table(
         id=f"{comparison.asked.table}-facts",
         title=f"{end(comparison.asked.title)} Further facts",
-        notes=("Computed from the configurations, without training.", *_code_note(study)),
+        notes=(
+            "Computed from the configurations, without training: exact, without seeds or interval.",
+        ),
         columns=(
             Column("Fact", numeric=False),
             Column("Row", numeric=False),
@@ -186,6 +191,16 @@ def facts(study: Study, comparison: ComparisonEvidence) -> Table | None:
         fields=tuple(lines[0].values),
         lines=tuple(lines),
     )
+
+
+def _told_once(lines: list[Line]) -> list[Line]:
+    """Let the first line of a fact speak for all rows, where it says the same of all of them."""
+    first = lines[0]
+    if len(lines) == 1 or len({line.cells[2:] for line in lines}) > 1:
+        return lines
+    cells = (first.cells[0], Cell("all rows"), *first.cells[2:])
+    told = replace(first, cells=cells, reference=False)
+    return [told, *(replace(line, shown=False) for line in lines[1:])]
 
 
 def seeds_planned(study: Study, comparison: ComparisonEvidence, row: RowEvidence) -> int:
@@ -345,7 +360,6 @@ def _notes(
         yield "Facts of the full networks, by their structure; nothing is trained."
         if any(row.asked.reference for row in comparison.rows):
             yield "Costs (×, %) are against each row's reference. Tinted rows have none."
-        yield from _code_note(study)
         return
     measure, data = comparison.measure, comparison.data
     unit = difference_unit(measure.unit)
@@ -412,15 +426,9 @@ def _test_error_note(comparison: ComparisonEvidence, rows: tuple[Contrast, ...])
 
 
 def standing(study: Study, comparison: ComparisonEvidence) -> Iterable[str]:
-    """Say on what the numbers stand: data, device, commit."""
+    """Say on what the numbers stand: data and device."""
     title = one_line(comparison.data.title)
     yield f"Trained on {title}, on {study.device} in {study.precision}."
-    yield from _code_note(study)
-
-
-def _code_note(study: Study) -> Iterable[str]:
-    if study.commit:
-        yield f"Commit {one_line(study.commit)[:12]}{', with changes' if study.dirty else ''}."
 
 
 # --- facts ----------------------------------------------------------------------------------------

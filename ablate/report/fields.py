@@ -16,6 +16,7 @@ from ablate.evidence.collect import ComparisonEvidence, Reading, RowEvidence
 from ablate.evidence.spelling import between, listed, number, row_name
 from ablate.records import Record
 from ablate.report.figures import Drawn, Figure, Palette, Panel, draw, short_name, write_heading
+from ablate.report.fingerprint import of_arrays
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +28,7 @@ METRIC = "effective_receptive_field"
 BEFORE = "initial_"
 PANEL = (3.5, 2.25)  # inches
 MARGIN = 0.04  # of the widest field, around what is shown
+SHADES = 32  # of the colours: more are not told apart, and the pixels would take twice the bytes
 GAP = 0.12  # between the two maps, of the side of one
 TICKS = (0.01, 0.05, 0.25, 0.5, 1.0)  # of the colours
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # pixels between the ticks of an axis
@@ -79,6 +81,13 @@ def fields(
         notes=tuple(_notes(comparison, shown)),
         table=f"{comparison.asked.table}-measures",
         drawn=kept.get(id) or draw(id, panels, exports),
+        fingerprint=of_arrays(
+            (f"{row_name(one.row.asked)} {reading.seed} {name}", reading.record.arrays[name])
+            for one in shown
+            for reading in one.row.readings
+            if reading.record and reading.seed in one.seeds
+            for name in (f"{BEFORE}{METRIC}_map", f"{METRIC}_map")
+        ),
     )
 
 
@@ -129,9 +138,11 @@ def _side(shown: Sequence[Shown]) -> float:
 
 def _panel(ax: "Axes", one: Shown, side: float, palette: Palette) -> None:
     """Draw the two maps of a row side by side, each in a square of so many pixels."""
+    from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import PowerNorm
 
+    shades = colormaps["viridis"].resampled(SHADES)
     half, step = side / 2, side * (1 + GAP)
     scale = PowerNorm(0.5, 0, 1)
     for at, (field, when) in enumerate(((one.before, "before"), (one.after, "after"))):
@@ -140,7 +151,7 @@ def _panel(ax: "Axes", one: Shown, side: float, palette: Palette) -> None:
         high, wide = field.map.shape
         image = ax.imshow(
             field.map,
-            cmap="viridis",
+            cmap=shades,
             norm=scale,
             interpolation="none",
             extent=(middle - left, middle - left + wide, high - top, -top),
@@ -168,7 +179,7 @@ def _panel(ax: "Axes", one: Shown, side: float, palette: Palette) -> None:
     ax.set_xlabel("pixels from the centre")
     ax.spines[:].set_visible(False)
     write_heading(ax, short_name(one.row), pad=17)
-    colours = ScalarMappable(scale, "viridis")
+    colours = ScalarMappable(scale, shades)
     bar = ax.figure.colorbar(colours, cax=ax.inset_axes((1.03, 0, 0.03, 1)))
     bar.set_ticks(list(TICKS), labels=[f"{100 * tick:g} %" for tick in TICKS])
     bar.ax.tick_params(labelsize=7)

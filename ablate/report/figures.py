@@ -22,6 +22,7 @@ from ablate.evidence.contrast import Contrast, contrasts
 from ablate.evidence.effects import gain
 from ablate.evidence.spelling import (
     against,
+    between,
     bounds,
     decimals,
     difference_unit,
@@ -35,13 +36,15 @@ from ablate.evidence.spelling import (
     variant_name,
     with_unit,
 )
+from ablate.report.fingerprint import of_text
 from ablate.report.inline_svg import inline
-from ablate.report.tables import end
+from ablate.report.tables import data_note, end, to_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
+BAND = 6  # seeds from which a curve has a band in place of a line for each
 LONGEST = 44  # characters of a row's name in a figure; the table has all of it
 
 
@@ -99,11 +102,35 @@ class Figure:
     drawn: Drawn
     lacking: str = ""  # where there is nothing to draw: why
     number: str = ""  # as printed: "Figure s7.1"; given once the page's order is known
+    code: str = ""  # by which it was made, "commit 3d688c5bd55e"; given with the number
+    # Of what is drawn. Where a figure gives none, its table has all of it, and the table's is given
+    # once that is known.
+    fingerprint: str = ""
+    screening: tuple[str, ...] = ()  # why it may not be cited: that of its table, given likewise
+    about: str = ""  # title of its comparison, below which it stands on the page; given likewise
 
     @property
     def heading(self) -> str:
         """Number and title: what the caption begins with."""
         return f"{self.number}. {end(self.title)}"
+
+    @property
+    def full_title(self) -> str:
+        """The title where the figure stands by itself."""
+        return f"{end(self.about)} {self.title}" if self.about else self.title
+
+    @property
+    def caption(self) -> str:
+        """The caption as one text, for where the figure stands by itself."""
+        standing = ["Screening, not to be cited.", *self.screening] if self.screening else []
+        values = f"Values: {self.table}."
+        heading = f"{self.number}. {end(self.full_title)}"
+        return " ".join([heading, *standing, *self.notes, values, self.data_note])
+
+    @property
+    def data_note(self) -> str:
+        """Id, fingerprint and commit, by which a figure is cited and found again."""
+        return data_note(self.id, self.fingerprint, self.code)
 
     @property
     def pictures(self) -> tuple[Markup, ...]:
@@ -156,6 +183,7 @@ def forest(
             f"{f', {unit},' if unit else ''} and its 95 % interval ({_method(comparison)}). "
             f"Ticks: the seeds, each against {whose}. "
             f"Grey band: the margin, ±{_limit(comparison)}. Marks as in the table.",
+            *seeds_of([contrast.row for contrast in rows]),
         ),
         table=comparison.asked.table,
         drawn=drawn,
@@ -201,10 +229,11 @@ def curves(
     return Figure(
         id=id,
         title=f"Learning curves. {shown}",
-        notes=tuple(_curve_notes(comparison)),
+        notes=(*_curve_notes(comparison), *seeds_of(rows)),
         table=f"{comparison.asked.table}-runs",
         drawn=drawn,
         lacking="no finished trial recorded a score per epoch.",
+        fingerprint=_of_curves(rows, score) if score is not None and rows else "",
     )
 
 
@@ -217,7 +246,7 @@ def _forest(
     measure = comparison.measure
     margin = measure.margin
     for at, contrast in enumerate(rows):
-        colour = _colour(comparison, contrast, palette)
+        colour = colour_of(comparison, contrast, palette)
         if at and _group(contrast) != _group(rows[at - 1]):
             ax.axhline(at - 0.47, color=palette.quiet, linewidth=0.5)
         # Band and zero line stop short of the words on the line above.
@@ -304,7 +333,8 @@ def _group(contrast: Contrast) -> str:
     return (contrast.reference or contrast.row).asked.variant
 
 
-def _colour(comparison: ComparisonEvidence, contrast: Contrast, palette: Palette) -> str:
+def colour_of(comparison: ComparisonEvidence, contrast: Contrast, palette: Palette) -> str:
+    """Return the colour of a row's mark: welcome, unwelcome, neither, or compared with nothing."""
     if contrast.effect is None:
         return palette.quiet
     welcome = gain(contrast.effect, comparison.measure.direction)
@@ -338,10 +368,12 @@ def _curve_notes(comparison: ComparisonEvidence) -> Iterator[str]:
     whose = "its row's reference"
     if comparison.against_baseline:
         whose = f"the baseline, {variant_name(comparison.baseline.asked.variant)}"
-    yield (
-        "One panel a row; thin lines: the seeds that ended well, thick line: their mean, "
-        f"dashed: the mean of {whose}."
-    )
+    most = max((len(row.having("ok")) for row in comparison.rows), default=0)
+    seeds = "thin lines: the seeds that ended well, thick line: their mean"
+    if most >= BAND:
+        seeds = "thick line: the mean of the seeds that ended well, band: its 95 % interval"
+        seeds += f" (Student's t; fewer than {BAND} seeds are thin lines)"
+    yield f"One panel a row; {seeds}, dashed: the mean of {whose}."
     untrained = [
         row_name(row.asked, row.is_baseline)
         for row in comparison.rows
@@ -360,6 +392,24 @@ def _points(row: RowEvidence, score: str) -> dict[int, list[tuple[int, float]]]:
         if points:
             found[trial.seed] = points
     return found
+
+
+def seeds_of(rows: Sequence[RowEvidence]) -> Iterator[str]:
+    """Say how many seeds rows have: `3 to 5 seeds a row.`; nothing of no row."""
+    if counts := {len(row.values) for row in rows}:
+        yield f"{upper_first(between(counts, 'seed'))} a row."
+
+
+def _of_curves(rows: Sequence[RowEvidence], score: str) -> str:
+    """Return the fingerprint of all points: the table of runs has the last of each curve alone."""
+    fields = ("row", "seed", "epoch", score)
+    points = [
+        (row_name(row.asked), seed, epoch, value)
+        for row in rows
+        for seed, points in sorted(_points(row, score).items())
+        for epoch, value in points
+    ]
+    return of_text(to_csv(fields, [dict(zip(fields, point, strict=True)) for point in points]))
 
 
 def _limits(rows: Sequence[RowEvidence], score: str) -> tuple[float, float]:
@@ -383,12 +433,18 @@ def _panel(
     points = _points(row, score)
     reference = comparison.reference_of(row)
     if reference is not None and (theirs := _points(reference, score)):
-        ax.plot(*_mean(theirs), color=palette.quiet, linewidth=1.6, linestyle="--")
+        mean = _mean(theirs)
+        ax.plot(*mean, color=palette.quiet, linewidth=1.6, linestyle="--", clip_on=False)
     colour = palette.quiet if row.is_reference else palette.text
-    for of_seed in points.values():
-        ax.plot(*zip(*of_seed, strict=True), color=colour, linewidth=0.6, alpha=0.6)
+    if len(points) < BAND:
+        for of_seed in points.values():
+            epochs, values = zip(*of_seed, strict=True)
+            ax.plot(epochs, values, color=colour, linewidth=0.6, alpha=0.6, clip_on=False)
+    else:
+        ax.fill_between(*_band(points), color=colour, alpha=0.25, linewidth=0)
     single = max(map(len, points.values())) == 1  # a line through one point is not seen
-    ax.plot(*_mean(points), color=colour, linewidth=1.8, marker="o" if single else "")
+    marker = "o" if single else ""
+    ax.plot(*_mean(points), color=colour, linewidth=1.8, marker=marker, clip_on=False)
     ax.set_ylim(*limits)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_xlabel("epoch")
@@ -405,6 +461,22 @@ def _mean(points: Mapping[int, list[tuple[int, float]]]) -> tuple[list[int], lis
             found.setdefault(epoch, []).append(value)
     epochs = sorted(found)
     return epochs, [welch.mean(found[epoch]) for epoch in epochs]
+
+
+def _band(
+    points: Mapping[int, list[tuple[int, float]]],
+) -> tuple[list[int], list[float], list[float]]:
+    """Return the epochs that all seeds have, and the 95 % interval of the mean at each."""
+    by_seed = [dict(of_seed) for of_seed in points.values()]
+    epochs = sorted(set.intersection(*(set(of_seed) for of_seed in by_seed)))
+    low, high = [], []
+    for epoch in epochs:
+        values = [of_seed[epoch] for of_seed in by_seed]
+        # Against what does not vary, Welch's interval is Student's of one sample.
+        found = welch.interval(values, [0.0, 0.0])
+        low.append(found.low if found else welch.mean(values))
+        high.append(found.high if found else welch.mean(values))
+    return epochs, low, high
 
 
 def _curve_in_words(row: RowEvidence, score: str, unit: str) -> str:
@@ -430,6 +502,27 @@ def write_heading(ax: "Axes", text: str, pad: float | None = None) -> None:
     """Put a heading above a panel, so many points away."""
     # Where it is to be is told: to find it, matplotlib would measure all labels once more.
     ax.set_title(text, loc="left", fontsize="medium", weight="bold", pad=pad, y=1.0)
+
+
+def write_beside(
+    ax: "Axes", names: Sequence[tuple[float, float, float, str]], palette: Palette
+) -> None:
+    """Write names in a column to the right of a panel, each with a thin line to what it names.
+
+    Args:
+        ax: the panel, with its limits and scales.
+        names: what is named, x and y, the height of its name, all in the axes' units, and the name.
+        palette: of the drawing.
+    """
+    place = ax.get_yaxis_transform()  # across in parts of the panel, up in the axes' units
+    ax.set_xlim(ax.get_xlim())  # they stay as they are from here on
+    parts = ax.transData + ax.transAxes.inverted()
+    for x, y, height, _ in names:
+        across = float(parts.transform((x, y))[0])
+        line = ((across, 1.03), (y, height))
+        ax.plot(*line, transform=place, color=palette.quiet, linewidth=0.4, zorder=1, clip_on=False)
+    for _, _, height, name in names:
+        ax.text(1.04, height, name, transform=place, va="center", fontsize=8, color=palette.text)
 
 
 def draw(

@@ -2,7 +2,8 @@
 
 Matplotlib gives every figure the same ids, a style sheet for the whole document and no words for
 those who do not see it. Here ids get the figure's own prefix, the style becomes local, the size is
-left to the page, sentinel colours become the page's own, and a title and a description go in.
+left to the page, sentinel colours become the page's own, what does not show goes (`lean_svg.py`),
+and a title and a description come in.
 """
 
 import re
@@ -10,6 +11,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 from markupsafe import Markup
+
+from ablate.report.lean_svg import lean
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
@@ -42,7 +45,13 @@ def inline(
     for element in root.iter():
         element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
         for name, value in list(element.attrib.items()):
-            element.set(name, _value(name, value, prefix, colours))
+            for sentinel, colour in colours.items():
+                value = value.replace(sentinel, colour)
+            element.set(name, value)
+    lean(root)
+    for element in root.iter():
+        for name, value in list(element.attrib.items()):
+            element.set(name, _value(name, value, prefix))
         if _XLINK in element.attrib:
             element.set("href", element.attrib.pop(_XLINK))
     for name in ("width", "height", "version"):
@@ -61,12 +70,9 @@ def inline(
     return Markup(ET.tostring(root, encoding="unicode"))
 
 
-def _value(name: str, value: str, prefix: str, colours: Mapping[str, str]) -> str:
+def _value(name: str, value: str, prefix: str) -> str:
     if name == "id":
         return f"{prefix}-{value}"
     if name in (_XLINK, "href") and value.startswith("#"):
         return f"#{prefix}-{value[1:]}"
-    value = _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
-    for sentinel, colour in colours.items():
-        value = value.replace(sentinel, colour)
-    return value
+    return _REFERENCE.sub(rf"url(#{prefix}-\1)", value)

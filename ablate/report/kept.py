@@ -23,7 +23,7 @@ from ablate.report.figures import Drawn
 from ablate.study import ComparisonAsked, Study
 
 NAME = ".made.json"
-_LIBRARIES = (
+LIBRARIES = (
     *("matplotlib", "contourpy", "fonttools", "kiwisolver", "numpy", "pillow", "seaborn"),  # draw
     *("jinja2", "markupsafe", "pandas", "pydantic", "ruamel.yaml", "scipy", "tabulate"),  # write
 )
@@ -48,13 +48,13 @@ def _maker() -> str:
     """
     root = Path(ablate.__file__).parent
     parts = [f"Python {platform.python_version()}".encode()]
-    for name in _LIBRARIES:
+    for name in LIBRARIES:
         try:
             parts.append(f"{name} {importlib.metadata.version(name)}".encode())
         except importlib.metadata.PackageNotFoundError:
             parts.append(name.encode())
     for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".j2", ".css"):
+        if path.suffix in (".py", ".j2", ".css", ".js", ".yaml"):
             parts += [path.relative_to(root).as_posix().encode(), path.read_bytes()]
     return _digest(*parts)
 
@@ -65,10 +65,27 @@ _MAKER = _maker()
 
 def inputs(runs: Path, study: Study) -> Inputs:
     """Return what there is of every record of a study, to be read before the records are."""
-    asked: dict[str, Path] = {}
+    # What an older study of the suite asked decides what is said of claims that were changed.
+    older = (runs / "studies").glob(f"{study.suite}-*/study.json")
+    studies = {f"study {path.parent.name}": [_content(path)] for path in sorted(older)}
+    seen = studies | {
+        name: [_content(place / file) for file in ("", "record.json", "arrays.npz")]
+        for name, place in asked(runs, study).items()
+    }
+    for row in (row for comparison in study.comparisons for row in comparison.rows):
+        for seed, id in row.readings.items():  # where there is none, the page says why
+            if not records.folder(runs, "reading", id).exists():
+                weights = records.weights(runs, row.trials[seed])
+                seen[f"weights {row.trials[seed]}"] = ["none" if weights is None else "there"]
+    return seen
+
+
+def asked(runs: Path, study: Study) -> dict[str, Path]:
+    """Return where every record of a study lies or would lie, by its kind and id."""
+    found: dict[str, Path] = {}
 
     def ask(kind: records.Kind, ids: Iterable[str]) -> None:
-        asked.update({f"{kind} {id}": records.folder(runs, kind, id) for id in ids})
+        found.update({f"{kind} {id}": records.folder(runs, kind, id) for id in ids})
 
     for comparison in study.comparisons:
         for ids in comparison.passes.values():
@@ -81,19 +98,7 @@ def inputs(runs: Path, study: Study) -> Inputs:
             ask("reading", row.readings.values())
         ask("fact", [point.facts for point in comparison.points])
         ask("trial", comparison.control.values())
-    # What an older study of the suite asked decides what is said of claims that were changed.
-    older = (runs / "studies").glob(f"{study.suite}-*/study.json")
-    studies = {f"study {path.parent.name}": [_content(path)] for path in sorted(older)}
-    seen = studies | {
-        name: [_content(place / file) for file in ("", "record.json", "arrays.npz")]
-        for name, place in asked.items()
-    }
-    for row in (row for comparison in study.comparisons for row in comparison.rows):
-        for seed, id in row.readings.items():  # where there is none, the page says why
-            if not records.folder(runs, "reading", id).exists():
-                weights = records.weights(runs, row.trials[seed])
-                seen[f"weights {row.trials[seed]}"] = ["none" if weights is None else "there"]
-    return seen
+    return found
 
 
 def _content(path: Path) -> str:
@@ -111,14 +116,35 @@ def key_of_page(study: Study, seen: Inputs) -> str:
     return _key(_MAKER, study.model_dump(mode="json"), seen)
 
 
-def key_of_index(studies: Iterable[str], unreadable: Sequence[str]) -> str:
-    """Return a digest of all that the page of all suites depends on.
+def key_of_index(
+    studies: Mapping[str, str],
+    unreadable: Sequence[str],
+    pages: Sequence[str],
+    files: Mapping[str, str],
+) -> str:
+    """Return a digest of all that the pages over all suites depend on.
 
     Args:
-        studies: the key of each suite's page, in order.
+        studies: the key of each suite's page, by its study, in order.
         unreadable: what is said of the studies that cannot be read.
+        pages: names of the suites that have a page to link to.
+        files: what `contents` returns of suites and registers.
     """
-    return _key(_MAKER, list(studies), list(unreadable))
+    return _key(_MAKER, studies, list(unreadable), list(pages), files)
+
+
+def contents(files: Iterable[Path]) -> dict[str, str]:
+    """Return a digest of each file, or what is in its place."""
+    return {str(path): _content(path) for path in files}
+
+
+def registers(folder: Path) -> list[Path]:
+    """Return the files of the registers that the pages in a folder were made of.
+
+    As long as the suites are the same, so is the list.
+    """
+    found = _made_before(folder).get("registers")
+    return [Path(str(name)) for name in found] if isinstance(found, list) else []
 
 
 def key_of_figures(study: Study, comparison: ComparisonAsked, seen: Inputs) -> str:
@@ -137,17 +163,30 @@ def key_of_figures(study: Study, comparison: ComparisonAsked, seen: Inputs) -> s
     return _key(_MAKER, asked, study.stop, {id: seen[id] for id in ids})
 
 
+def key_of_times(study: Study, comparison: ComparisonAsked, seen: Inputs) -> str:
+    """Return a digest of all that the figure of a comparison's times depends on: its passes too."""
+    passes = [f"pass {id}" for ids in comparison.passes.values() for id in ids]
+    figures = key_of_figures(study, comparison, seen)
+    return _key(figures, comparison.passes, {id: seen[id] for id in passes})
+
+
 def _key(*parts: Any) -> str:
     return _digest(records.canonical(parts).encode())
 
 
-def made(key: str, files: Mapping[str, bytes], figures: Mapping[str, tuple[str, Drawn]]) -> bytes:
+def made(
+    key: str,
+    files: Mapping[str, bytes],
+    figures: Mapping[str, tuple[str, Drawn]],
+    registers: Iterable[Path] = (),
+) -> bytes:
     """Return the content of `.made.json`.
 
     Args:
         key: of the page.
         files: all others of the page.
         figures: by id, each with the key of what it was drawn from.
+        registers: files of which the page of all claims was made.
     """
     content = {
         "page": key,
@@ -157,6 +196,8 @@ def made(key: str, files: Mapping[str, bytes], figures: Mapping[str, tuple[str, 
             for id, (drawn_from, drawn) in figures.items()
         },
     }
+    if named := [str(path) for path in registers]:
+        content["registers"] = named
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -190,6 +231,12 @@ def figures(folder: Path, keys: Iterable[str]) -> dict[str, Drawn]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # changed by hand: what is left of it is drawn again
     return found
+
+
+def files(folder: Path) -> list[str]:
+    """Return the names of the files of the page in a folder; [] where there is none."""
+    found = _made_before(folder).get("files")
+    return [name for name in found if Path(name).name == name] if isinstance(found, dict) else []
 
 
 def _made_before(folder: Path) -> dict[str, Any]:

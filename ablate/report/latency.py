@@ -81,6 +81,7 @@ def latency(study: Study, comparison: ComparisonEvidence) -> Table | None:
         id=f"{comparison.asked.table}-latency",
         title=f"{end(comparison.asked.title)} Latency",
         notes=(*_notes(comparison, found, varies), *_standing(study, found)),
+        caveats=tuple(citable.of_times(study, found)),
         columns=tuple(columns),
         fields=tuple(lines[0].values),
         lines=tuple(lines),
@@ -111,6 +112,13 @@ def _label(one: Measured, part: str) -> str:
 
 def _an_image(one: Measured, timed: Timed | None) -> Cell:
     return Cell(quantity(1000 * timed.seconds / one.batch)) if timed else NONE
+
+
+def measured_on(comparison: ComparisonEvidence) -> str:
+    """Name the device that a comparison was timed on."""
+    record = comparison.passes[METRIC][0]
+    machine = {**record.environment, **record.spec.get("machine", {})}
+    return one_line(str(machine.get("gpu") or machine.get("cpu") or "an unnamed machine"))
 
 
 def _heading(one: Measured, varies: Sequence[str]) -> str:
@@ -179,13 +187,11 @@ def _numbers(one: Measured, timed: Timed | None, ratio: Ratio | None, at: str) -
 def _notes(
     comparison: ComparisonEvidence, found: Sequence[Measured], varies: Sequence[str]
 ) -> list[str]:
-    record = comparison.passes[METRIC][0]
-    machine = {**record.environment, **record.spec.get("machine", {})}
     reference = "each row's reference"
     if comparison.against_baseline:
         reference = f"the baseline, {variant_name(comparison.baseline.asked.variant)}"
     first = found[0].setting
-    on = [one_line(str(machine.get("gpu") or machine.get("cpu") or "an unnamed machine"))]
+    on = [measured_on(comparison)]
     on.append(counted(int(first["threads"]), "thread"))
     on += [_word(first[part]) for part in _PARTS if part not in varies]
     several = max(one.processes for one in found) > 1

@@ -5,6 +5,7 @@ import math
 from ablate.evidence import citable, welch
 from ablate.evidence.collect import ComparisonEvidence, RowEvidence
 from ablate.evidence.spelling import (
+    between,
     counted,
     listed,
     lower_first,
@@ -30,7 +31,11 @@ def measures(study: Study, comparison: ComparisonEvidence) -> Table | None:
         *(line for key in NULLS if (line := _null_line(study, comparison, found, key))),
         *(_line(study, comparison, found, row) for row in comparison.rows if row.trials),
     ]
-    notes = ["Mean and standard deviation (sd) over the seeds that ended well."]
+    seeds = between({len(row.having("ok")) for row in comparison.rows if row.trials}, "seed")
+    notes = [
+        f"Mean and standard deviation (sd) over the seeds that ended well ({seeds} a row); "
+        "↑: higher is better, ↓: lower."
+    ]
     if read := [name for name in found if name in _read(comparison)]:
         titles = listed([lower_first(_any(found[name]).title) for name in read])
         notes.append(f"Of the weights of a row's first seeds, read after all training: {titles}.")

@@ -1,5 +1,6 @@
 """The table of the peaks of memory of a comparison's networks."""
 
+from ablate.evidence import citable
 from ablate.evidence.collect import ComparisonEvidence
 from ablate.evidence.memory import Peak, peaks
 from ablate.evidence.spelling import (
@@ -68,6 +69,7 @@ def memory(study: Study, comparison: ComparisonEvidence) -> Table | None:
         ),
         fields=tuple(lines[0].values),
         lines=tuple(lines),
+        caveats=tuple(citable.of_peaks(study)),
     )
 
 

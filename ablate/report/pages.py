@@ -8,7 +8,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+import ablate
 from ablate.evidence.frame import frame
+from ablate.report.claims_page import ClaimsPage
 from ablate.report.index_page import Index
 from ablate.report.suite_page import Page
 from ablate.report.tables import Table, to_latex, to_markdown
@@ -45,7 +47,22 @@ def suite_files(gathered: Page) -> dict[str, bytes]:
 
 def index_files(gathered: Index) -> dict[str, bytes]:
     """Return the files of the page of all suites by name."""
-    return _exports(gathered.table) | {"index.html": _html("index.html.j2", index=gathered)}
+    return _exports(gathered.table) | {
+        "index.html": _html("index.html.j2", index=gathered, version=ablate.__version__)
+    }
+
+
+def claims_files(gathered: ClaimsPage) -> dict[str, bytes]:
+    """Return the files of the page of all claims by name."""
+    files = {"claims.html": _html("claims.html.j2", page=gathered, version=ablate.__version__)}
+    for section in gathered.sections:
+        files |= _exports(section.table)
+    return files
+
+
+def fragment(template: str, **context: object) -> str:
+    """Return what a template makes of its context, for elsewhere than a page."""
+    return _html(template, **context).decode()
 
 
 def _exports(table: Table) -> dict[str, bytes]:
@@ -89,11 +106,24 @@ def _manifest(gathered: Page, files: list[str]) -> bytes:
         "study": gathered.study.model_dump(mode="json"),
         "files": files,
         "tables": {
-            table.id: {"number": table.number, "title": table.title, "data": table.fingerprint}
+            table.id: {
+                "number": table.number,
+                "title": table.title,
+                "data": table.fingerprint,
+                "screening": [*table.screening, *table.caveats],
+            }
             for table in gathered.tables
         },
         "figures": {
-            figure.id: {"number": figure.number, "title": figure.title, "table": figure.table}
+            figure.id: {
+                "number": figure.number,
+                "title": figure.full_title,
+                "data": figure.fingerprint,
+                "screening": list(figure.screening),
+                "caption": figure.caption,
+                "table": figure.table,
+                "files": sorted(figure.files),
+            }
             for figure in gathered.figures
         },
         "comparisons": {

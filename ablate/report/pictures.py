@@ -26,6 +26,7 @@ from ablate.report.figures import (
     short_name,
     write_heading,
 )
+from ablate.report.fingerprint import of_arrays
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,6 +134,12 @@ def pictures(
         notes=tuple(_picture_notes(comparison, shown, scale)),
         table=f"{comparison.asked.table}-runs",
         drawn=drawn,
+        fingerprint=of_arrays(
+            (f"{row_name(row.asked)} {trial.seed} {name}", _arrays(trial)[name])
+            for row, trial in shown
+            for name in (INPUT, TARGET, BEFORE, OUTPUT)
+            if name in _arrays(trial)
+        ),
     )
 
 
@@ -172,6 +179,12 @@ def spectra(
         notes=tuple(_spectrum_notes(comparison, shown, powers[0])),
         table=comparison.asked.table,
         drawn=kept.get(id) or draw(id, panels, exports, cell=(3.0, 2.7)),
+        fingerprint=of_arrays(
+            (f"{row_name(row.asked)} {trial.seed} {name}", _arrays(trial)[name])
+            for row, trials in shown
+            for trial in trials
+            for name in (NULL, RESIDUAL)
+        ),
     )
 
 

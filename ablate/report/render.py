@@ -1,4 +1,4 @@
-"""Writes the pages: `reports/<suite>/` with its exports, and `reports/index.html`.
+"""Writes the pages: `reports/<suite>/` with its exports, `reports/index.html` and `claims.html`.
 
 A reader never sees half a page: every file is written under another name and renamed, exports
 before the page that links to them. What an earlier page had and this one has not is removed; files
@@ -11,7 +11,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ablate import records
@@ -21,7 +21,7 @@ from ablate.report import kept
 from ablate.study import Study
 
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
-_LAST = ("index.html", kept.NAME)  # what is named here is written after all else, in this order
+_LAST = ("claims.html", "index.html", kept.NAME)  # what is written after all else, in this order
 
 
 def render(runs: Path, study: Study, reports: Path) -> Path:
@@ -43,10 +43,15 @@ def render(runs: Path, study: Study, reports: Path) -> Path:
     from ablate.report.suite_page import page
 
     keys = {asked.id: kept.key_of_figures(study, asked, seen) for asked in study.comparisons}
-    gathered = page(collect(runs, study), kept.figures(folder, keys.values()))
+    times = {asked.id: kept.key_of_times(study, asked, seen) for asked in study.comparisons}
+    drawn = kept.figures(folder, [*keys.values(), *times.values()])
+    gathered = page(collect(runs, study), drawn)
     files = suite_files(gathered)
     figures = {
-        figure.id: (keys[section.comparison.asked.id], figure.drawn)
+        figure.id: (
+            (times if figure is section.ecdf else keys)[section.comparison.asked.id],
+            figure.drawn,
+        )
         for section in gathered.sections
         for figure in section.figures
         if figure.pictures
@@ -54,8 +59,20 @@ def render(runs: Path, study: Study, reports: Path) -> Path:
     return publish(folder, {**files, kept.NAME: kept.made(key, files, figures)})
 
 
-def render_index(runs: Path, reports: Path) -> Path:
-    """Write the page of all suites over the newest study of each, and return it."""
+def render_index(runs: Path, reports: Path, suites: Iterable[Path] = ()) -> Path:
+    """Write the page of all suites and that of all claims, over the newest study of each suite.
+
+    Args:
+        runs: where the records are.
+        reports: where the pages are.
+        suites: files of suites, whether or not they were run: what they ask of which register.
+
+    Returns:
+        the page of all suites; `claims.html` lies beside it.
+
+    Raises:
+        NoRoom: the disk is full; the pages that were there before may be there still.
+    """
     newest, unreadable = [], []
     for suite in studies.suites(runs):
         try:
@@ -65,15 +82,30 @@ def render_index(runs: Path, reports: Path) -> Path:
             continue
         if found is not None:
             newest.append(found)
-    keys = [kept.key_of_page(study, kept.inputs(runs, study)) for study in newest]
-    key = kept.key_of_index(keys, unreadable)
-    if kept.is_current(reports, key):
-        return reports / "index.html"
-    from ablate.report.index_page import index
-    from ablate.report.pages import index_files
+    paths = sorted(suites)
+    keys = {study.id: kept.key_of_page(study, kept.inputs(runs, study)) for study in newest}
+    pages = [it.suite for it in newest if (reports / it.suite / "index.html").exists()]
 
-    files = index_files(index([collect(runs, study) for study in newest], unreadable))
-    return publish(reports, {**files, kept.NAME: kept.made(key, files, {})})
+    def key(registers: Iterable[Path]) -> str:
+        files = kept.contents([*paths, *registers])
+        return kept.key_of_index(keys, unreadable, pages, files)
+
+    if kept.is_current(reports, key(kept.registers(reports))):
+        return reports / "index.html"
+    from ablate.evidence import gathered
+    from ablate.evidence.verdicts import judge
+    from ablate.report.claims_page import claims_page
+    from ablate.report.index_page import index
+    from ablate.report.pages import claims_files, index_files
+
+    evidence = [collect(runs, study) for study in newest]
+    judged = {it.study.suite: gathered.Judged(it.study, judge(it)) for it in evidence}
+    citing, unread = gathered.read_all(paths)
+    noted, unsound = gathered.gather(citing, judged)
+    claims = claims_page(noted, judged, pages, [str(error) for error in (*unread, *unsound)])
+    files = index_files(index(evidence, unreadable, judged, pages)) | claims_files(claims)
+    registers = gathered.own_files(citing)
+    return publish(reports, {**files, kept.NAME: kept.made(key(registers), files, {}, registers)})
 
 
 def publish(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -92,13 +124,15 @@ def publish(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 def _made_before(folder: Path) -> set[str]:
     """Return the names of the files that the page now in a folder was published with."""
-    try:
-        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()  # no page yet, or not one of ours
-    if not isinstance(files, list):
-        return set()
-    return {name for name in files if isinstance(name, str) and Path(name).name == name}
+    found = set()
+    for record in ("manifest.json", kept.NAME):
+        try:
+            files = json.loads((folder / record).read_text(encoding="utf-8"))["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # no page yet, or not one of ours
+        if isinstance(files, list | dict):
+            found |= {it for it in files if isinstance(it, str) and Path(it).name == it}
+    return found
 
 
 def _write(path: Path, content: bytes) -> None:

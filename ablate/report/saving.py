@@ -22,7 +22,7 @@ from ablate.evidence.spelling import (
     variant_name,
     with_unit,
 )
-from ablate.report.comparison import ARROW, NONE, labels, slug, standing
+from ablate.report.comparison import ARROW, NONE, VARIES, labels, slug, standing
 from ablate.report.figures import Drawn, Figure, Palette, Panel, draw, write_heading
 from ablate.report.tables import Cell, Column, Line, Table, Value, end
 from ablate.study import AtBudget, Study
@@ -122,6 +122,9 @@ def points(study: Study, comparison: ComparisonEvidence) -> Table | None:
         notes=(
             "Budget: times the baseline's, to which the width was solved; row: a network that the "
             "comparison has anyway. All as trained.",
+            f"{upper_first(measure.title)}{f', {measure.unit}' if measure.unit else ''} "
+            f"({measure.direction} is better): mean and standard deviation (sd) over the seeds "
+            f"that ended well. {VARIES}",
             *standing(study, comparison),
         ),
         columns=(

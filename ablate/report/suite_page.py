@@ -1,5 +1,6 @@
 """Everything that one suite's page shows, gathered before the template lays it out."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -27,19 +28,24 @@ from ablate.report import (
     cite,
     claims,
     comparison,
+    ecdf,
     fields,
     figures,
     latency,
     measures,
     memory,
+    noise,
+    pareto,
     pictures,
     saving,
+    summary,
     sweep_figure,
     sweeps,
     tuning,
 )
 from ablate.report.cite import Snippet
 from ablate.report.figures import Drawn, Figure
+from ablate.report.summary import Summary
 from ablate.report.tables import Table
 from ablate.study import DataUsed, Study
 
@@ -81,6 +87,8 @@ class Section:
     sweeps: Table | None
     tuning: Table | None  # None where every row has the suite's settings
     forest: Figure | None
+    cost: Figure | None  # None where all rows cost the same
+    ecdf: Figure | None  # None where nothing was timed
     curves: Figure | None
     pictures: Figure | None  # None for a task that keeps none, as are the spectra
     spectra: Figure | None
@@ -106,7 +114,7 @@ class Section:
     @property
     def figures(self) -> tuple[Figure, ...]:
         found = (
-            *(self.forest, self.saved, self.pictures),
+            *(self.forest, self.cost, self.saved, self.pictures, self.ecdf),
             *(self.spectra, self.fields, self.curves, self.swept),
         )
         return tuple(figure for figure in found if figure is not None)
@@ -119,7 +127,8 @@ class Page:
     evidence: Evidence
     sections: tuple[Section, ...]
     requirements: Table | None
-    lead: str  # of a suite that trains nothing; "" of any other
+    noise: Table | None  # None where no row has two seeds
+    summary: Summary
     chips: tuple[str, ...]
     warnings: tuple[str, ...]  # why trained numbers may not be cited, each with its comparisons
     failures: tuple[str, ...]
@@ -127,6 +136,7 @@ class Page:
     trials: int
     method: tuple[tuple[str, tuple[str, ...]], ...]  # heading and lines
     environment: tuple[tuple[str, str], ...]
+    commands: tuple[str, ...]  # that make all of it again
     citation: tuple[str, ...]
 
     @property
@@ -149,7 +159,7 @@ class Page:
     @property
     def tables(self) -> tuple[Table, ...]:
         found = [table for section in self.sections for table in section.tables]
-        return (*found, *([self.requirements] if self.requirements else []))
+        return (*found, *(table for table in (self.requirements, self.noise) if table is not None))
 
     @property
     def snippets(self) -> dict[str, tuple[Snippet, ...]]:
@@ -170,22 +180,32 @@ def page(evidence: Evidence, kept: Mapping[str, Drawn] = {}) -> Page:
         kept: figures by id that need not be drawn again.
     """
     study = evidence.study
-    requirements = claims.requirements(evidence)
-    sections, requirements = _numbered(
-        study, [_section(evidence, answer, kept) for answer in answers(evidence)], requirements
+    sections, requirements, noise_floor = _numbered(
+        study,
+        [_section(evidence, answer, kept) for answer in answers(evidence)],
+        claims.requirements(evidence),
+        noise.noise(evidence),
     )
+    warnings = tuple(_warnings(sections))
     return Page(
         evidence=evidence,
-        sections=sections,
+        sections=tuple(map(_with_data, sections)),
         requirements=requirements,
-        lead=holding.of_suite(evidence),
+        noise=noise_floor,
+        summary=summary.summary(
+            [section.answer for section in sections],
+            [section.claims for section in sections if section.claims],
+            warnings,
+            holding.of_suite(evidence),
+        ),
         chips=tuple(_chips(evidence)),
-        warnings=tuple(_warnings(sections)),
+        warnings=warnings,
         failures=tuple(_failures(evidence)),
         lost=sum(t.outcome not in ("ok", "missing") for t in evidence.trials().values()),
         trials=progress(evidence)[1],
         method=tuple(_method(evidence)),
         environment=tuple(environment(evidence)),
+        commands=tuple(_commands(study)),
         citation=tuple(cite.in_words(study, section.results) for section in sections),
     )
 
@@ -234,8 +254,11 @@ def describe_data(data: DataUsed) -> str:
 
 
 def _numbered(
-    study: Study, sections: list[Section], requirements: Table | None
-) -> tuple[tuple[Section, ...], Table | None]:
+    study: Study,
+    sections: list[Section],
+    requirements: Table | None,
+    noise_floor: Table | None,
+) -> tuple[tuple[Section, ...], Table | None, Table | None]:
     """Number tables and figures in the order of the page: `Table s7.1`; all runs come last."""
     last = {"Table": 0, "Figure": 0}
 
@@ -245,7 +268,8 @@ def _numbered(
     def given(thing: Numbered) -> Numbered:
         kind = type(thing).__name__
         last[kind] += 1
-        return replace(thing, number=f"{kind} {study.suite}.{last[kind]}")
+        number = f"{kind} {study.suite}.{last[kind]}"
+        return replace(thing, number=number, code=cite.code(study))
 
     found = [
         replace(
@@ -261,7 +285,9 @@ def _numbered(
             claims=numbered(section.claims),
             sweeps=numbered(section.sweeps),
             forest=numbered(section.forest),
+            cost=numbered(section.cost),
             saved=numbered(section.saved),
+            ecdf=numbered(section.ecdf),
             pictures=numbered(section.pictures),
             spectra=numbered(section.spectra),
             fields=numbered(section.fields),
@@ -270,8 +296,25 @@ def _numbered(
         )
         for section in sections
     ]
-    required = numbered(requirements)
-    return tuple(replace(section, runs=numbered(section.runs)) for section in found), required
+    required, noise_floor = numbered(requirements), numbered(noise_floor)
+    sections = [replace(section, runs=numbered(section.runs)) for section in found]
+    return tuple(sections), required, noise_floor
+
+
+def _with_data(section: Section) -> Section:
+    """Give every figure what it has of the table with its values: fingerprint and standing."""
+    tables = {table.id: table for table in section.tables}
+    given: dict[str, Any] = {
+        name: replace(
+            it,
+            fingerprint=it.fingerprint or tables[it.table].fingerprint,
+            screening=(*tables[it.table].screening, *tables[it.table].caveats),
+            about=one_line(section.comparison.asked.title),
+        )
+        for name, it in vars(section).items()
+        if isinstance(it, Figure) and it.table in tables
+    }
+    return replace(section, **given)
 
 
 def _section(evidence: Evidence, answer: Answer, kept: Mapping[str, Drawn]) -> Section:
@@ -296,6 +339,8 @@ def _section(evidence: Evidence, answer: Answer, kept: Mapping[str, Drawn]) -> S
         sweeps=sweeps.sweeps(study, found),
         tuning=tuning.tuning(study, found),
         forest=figures.forest(drawn, kept, exports) if is_trained else None,
+        cost=pareto.cost(drawn, kept, exports) if is_trained else None,
+        ecdf=ecdf.ecdf(found, kept, exports),
         curves=figures.curves(drawn, kept, exports) if is_trained else None,
         pictures=pictures.pictures(drawn, kept, exports),
         spectra=pictures.spectra(drawn, kept, exports),
@@ -398,6 +443,25 @@ def _method(evidence: Evidence) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Steps", (f"{between(steps, 'optimizer step')} a trial",)
     if trained:
         yield "Seeds", tuple(_seeds(study))
+    if trained:
+        yield "Intervals", tuple(dict.fromkeys(_intervals(found) for found in trained))
+    if any(found.asked.claims for found in evidence.comparisons):
+        yield (
+            "Verdicts",
+            (
+                "decided by each interval against the margin that the suite fixed beforehand; "
+                "where several trained or timed claims stand at one match, at the levels of Holm",
+            ),
+        )
+    if any(found.passes for found in evidence.comparisons):
+        yield (
+            "Timing",
+            (
+                "all networks of a comparison in turns, in rounds, in fresh processes, after a "
+                "warm-up; ratios within rounds, intervals over processes, a copy of the first "
+                "network as control",
+            ),
+        )
     yield "Profile", (f"{one_line(study.profile)}", *(one_line(o) for o in study.overrides))
     yield "Device", (f"{one_line(study.device)} in {one_line(study.precision)}",)
     if study.commit:
@@ -417,6 +481,20 @@ def _method(evidence: Evidence) -> Iterable[tuple[str, tuple[str, ...]]]:
             ),
         )
     yield "Study", (f"{study.id}, asked {one_line(study.created)}",)
+
+
+def _commands(study: Study) -> Iterable[str]:
+    """Yield what to type to get the same records and the same page."""
+    if study.commit:
+        yield f"git checkout {shlex.quote(study.commit)}"
+    typed = [
+        word
+        for said in study.overrides  # as they were typed: `--seeds 5`, `recipe.epochs=2`
+        for word in (said.split(" ", 1) if said.startswith("--") else [said])
+    ]
+    words = ["python", "-m", "ablate", "run", study.suite]
+    words += ["--profile", study.profile, "--device", study.device, *typed]
+    yield one_line(shlex.join(words))
 
 
 def _data(data: DataUsed) -> Iterable[str]:
@@ -441,6 +519,12 @@ def _recipe(found: ComparisonEvidence) -> str:
     ).replace('"', "")
 
 
+def _intervals(found: ComparisonEvidence) -> str:
+    if found.asked.paired:
+        return "95 %, Student's t of the differences paired by seed"
+    return "95 %, Welch's t over seeds, unpaired; the test images are the same for all"
+
+
 def _seeds(study: Study) -> Iterable[str]:
     yield listed([str(seed) for seed in study.seeds])
     if study.stop is not None:
@@ -453,8 +537,36 @@ def _seeds(study: Study) -> Iterable[str]:
 
 
 def _configs(found: ComparisonEvidence) -> Iterable[tuple[str, str]]:
+    """Yield the baseline's configuration, and what differs from it in those of the other rows."""
+    base = found.baseline
+    yield row_name(base.asked, base.is_baseline), _yaml(base.asked.config)
+    leaves = dict(_leaves(base.asked.config))
     for row in found.rows:
-        yield row_name(row.asked, row.is_baseline), _yaml(row.asked.config)
+        if row is base:
+            continue
+        own = dict(_leaves(row.asked.config))
+        lines = [
+            f"{path}: {own.get(path, 'not there')}"
+            for path in sorted(own.keys() | leaves.keys())
+            if own.get(path) != leaves.get(path)
+        ]
+        name = row_name(row.asked, row.is_baseline)
+        yield f"{name}: what differs from the baseline", "\n".join(lines) or "nothing"
+
+
+def _leaves(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """Yield every setting of a configuration with its dotted path."""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for key, part in parts:
+        where = f"{path}.{key}" if path else f"{key}"
+        # A list of numbers is one setting, as `augment` is; one of layers is many.
+        nested = isinstance(part, Mapping) or (
+            isinstance(part, list) and any(isinstance(item, Mapping) for item in part)
+        )
+        if nested and part:
+            yield from _leaves(part, where)
+        else:
+            yield where, comparison.shown(part)
 
 
 def _yaml(value: Mapping[str, Any]) -> str:

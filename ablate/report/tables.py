@@ -5,13 +5,16 @@ column, with the unit in the column's name and nothing where there is nothing.
 """
 
 import csv
-import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from markupsafe import Markup
+
 from ablate.evidence.spelling import one_line
+from ablate.report.fingerprint import NO_DATA, of_text
 
 Value = str | float | int | bool | None
 
@@ -66,6 +69,7 @@ class Cell:
     below: tuple[str, ...] = ()
     tone: str = ""  # better, worse or quiet; the text must say it too
     link: str = ""  # a page beside this one
+    picture: Markup | None = None  # of the same numbers, for the page alone
 
     @property
     def flat(self) -> str:
@@ -99,6 +103,7 @@ class Line:
     cells: tuple[Cell, ...]
     values: Mapping[str, Value]
     reference: bool = False  # the row that the others are compared with
+    shown: bool = True  # False: its numbers are in the CSV, another line says the same of all
 
 
 @dataclass(frozen=True)
@@ -112,22 +117,30 @@ class Table:
     fields: tuple[str, ...]  # of the CSV
     lines: tuple[Line, ...]
     screening: tuple[str, ...] = ()  # why the numbers may not be cited; () if they may
+    caveats: tuple[str, ...] = ()  # why some of them may not, as the notes say already
     number: str = ""  # as printed: "Table s7.1"; given once the page's order is known
+    code: str = ""  # by which it was made, "commit 3d688c5bd55e"; given with the number
 
     @cached_property
     def csv(self) -> str:
-        """The canonical CSV: the numbers that the fingerprint stands for."""
+        """The canonical CSV: raw numbers, one to a column."""
         return to_csv(self.fields, [line.values for line in self.lines])
 
     @cached_property
     def fingerprint(self) -> str:
-        """First 8 hex digits of the SHA-256 of the canonical CSV."""
-        return hashlib.sha256(self.csv.encode()).hexdigest()[:8]
+        """What stands for the numbers of the canonical CSV."""
+        fields = [field for field in self.fields if field not in NO_DATA]
+        return of_text(to_csv(fields, [line.values for line in self.lines]))
 
     @property
     def heading(self) -> str:
         """Number and title: what the caption begins with."""
         return f"{self.number}. {end(self.title)}"
+
+    @property
+    def full_title(self) -> str:
+        """The title where the table stands by itself: the same as on the page."""
+        return self.title
 
     @property
     def caption(self) -> str:
@@ -137,7 +150,13 @@ class Table:
 
     @property
     def data_note(self) -> str:
-        return f"Data {self.fingerprint}."
+        """Id, fingerprint and commit, by which a table is cited and found again."""
+        return data_note(self.id, self.fingerprint, self.code)
+
+    @property
+    def shown(self) -> tuple[Line, ...]:
+        """The lines that people read."""
+        return tuple(line for line in self.lines if line.shown)
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -153,6 +172,11 @@ class Table:
     @property
     def grouped(self) -> bool:
         return any(column.group for column in self.columns)
+
+
+def data_note(id: str, fingerprint: str, code: str) -> str:
+    """Return the end of a caption: `tbl-s7-merge, data a4c24395, commit 3d688c5bd55e.`"""
+    return f"{', '.join([id, f'data {fingerprint}', *([code] if code else [])])}."
 
 
 def end(text: str) -> str:
@@ -180,13 +204,24 @@ def to_markdown(table: Table) -> str:
     from tabulate import tabulate
 
     text = tabulate(
-        [[cell.flat.translate(_MARKDOWN) for cell in line.cells] for line in table.lines],
-        headers=[column.flat.translate(_MARKDOWN) for column in table.columns],
+        [[markdown(cell.flat) for cell in line.cells] for line in table.shown],
+        headers=[markdown(column.flat) for column in table.columns],
         tablefmt="pipe",
         disable_numparse=True,  # cells are texts; 62.30 must not become 62.3
         colalign=[_side(column, "right", "left") for column in table.columns],
     )
-    return f"{text}\n\n{table.caption.translate(_MARKDOWN)}\n"
+    return f"{text}\n\n{markdown(table.caption)}\n"
+
+
+def markdown(text: str) -> str:
+    """Return text so that Markdown shows it as it is."""
+    return one_line(text).translate(_MARKDOWN)
+
+
+def from_markdown(text: str) -> str:
+    """Return the text that `markdown` made this of."""
+    plain = re.sub(r"\\([^A-Za-z0-9\s])", r"\1", text)
+    return plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def to_latex(table: Table) -> str:
@@ -194,7 +229,7 @@ def to_latex(table: Table) -> str:
     sides = "".join(_side(column, "r", "l") for column in table.columns)
     wide = len(table.columns) > _NARROW
     head = [rf"\textbf{{{latex(column.flat)}}}" for column in table.columns]
-    body = [" & ".join(latex(cell.flat) for cell in line.cells) + r" \\" for line in table.lines]
+    body = [" & ".join(latex(cell.flat) for cell in line.cells) + r" \\" for line in table.shown]
     return "\n".join(
         [
             rf"% needs \usepackage{{booktabs}}{' and graphicx' if wide else ''}",
@@ -222,6 +257,14 @@ def latex(text: str) -> str:
         _LATEX.get(c) or (c if ord(c) < 0x180 else f"{{[}}U+{ord(c):04X}{{]}}")
         for c in one_line(text)
     )
+
+
+def from_latex(text: str) -> str:
+    """Return the text that `latex` made this of."""
+    known = {written: c for c, written in _LATEX.items()}
+    form = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    plain = re.sub(form, lambda found: known[found[0]], text)
+    return re.sub(r"\[U\+([0-9A-F]{4,6})\]", lambda found: chr(int(found[1], 16)), plain)
 
 
 def _side(column: Column, right: str, left: str) -> str:

@@ -50,7 +50,7 @@ def write(suite: Suite, folder: Path) -> Path:
 
 def pools(runs: Path) -> dict[str, list[float]]:
     """Return the test accuracies of each pool, in per cent, in the order of their seeds."""
-    frame = ablate.load("pool", runs=str(runs))
+    frame = ablate.load("pool", runs=str(runs)).numbers
     final = frame["seed"].notna() & frame["epoch"].isna() & frame["value"].notna()
     frame = frame[final & (frame["metric"] == "accuracy") & (frame["split"] == "test")]
     return {
