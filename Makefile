@@ -21,7 +21,7 @@ OPTIONS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)")
 	$(if $(DEVICE),--device "$(DEVICE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help suite plan config measure report verdicts claims list test lint types check benchmark clean
+.PHONY: help suite plan config measure report verdicts claims freeze list test lint types check benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -47,8 +47,11 @@ report: $(STAMP) ## write the pages of SUITE (default: of all) from the records 
 verdicts: $(STAMP) ## the verdict on every claim of SUITE, from the records there are; ARGS=--strict
 	@$(RUN) -m ablate verdicts "$(SUITE)" $(ARGS)
 
-claims: $(STAMP) ## every claim of the notes, and what became of it in the suites that were run
+claims: $(STAMP) ## every claim of the notes and what became of it; as a page: reports/claims.html
 	@$(RUN) -m ablate verdicts --all $(ARGS)
+
+freeze: $(STAMP) ## an archive of SUITE to deposit: its pages and the records they rest on
+	@$(RUN) -m ablate freeze "$(SUITE)" $(ARGS)
 
 list: $(STAMP) ## the suites and what they may name
 	@$(RUN) -m ablate list
@@ -70,7 +73,7 @@ benchmark: $(STAMP) ## speed beside other loops, 40 minutes; ARGS=--quick proves
 	@$(RUN) -m benchmarks $(ARGS)
 
 clean: ## remove rendered reports and caches; records in runs/ and the environment stay
-	find reports -mindepth 1 ! -name .gitkeep ! -name example.png -delete
+	find reports -mindepth 1 ! -name .gitkeep ! -name example.png ! -name example.ipynb -delete
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	find ablate tests -name __pycache__ -prune -exec rm -rf {} +
 
