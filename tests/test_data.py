@@ -870,7 +870,7 @@ EXIF[305] = "a camera"
         ("9.png", {"format": "JPEG2000", "irreversible": True}),
         ("9.png", {"format": "AVIF", "quality": 50}),
     ],
-    ids=str,
+    ids=lambda it: it if isinstance(it, str) else "-".join(map(str, it)),
 )
 def test_folder_knows_of_a_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
