@@ -306,7 +306,7 @@ def test_what_sees_how_far(said: Said) -> None:
     check(said("see-5x5", "A:43"), "refuted", f"is {one} px")
     check(said("see-5x5", "C:61"), "supported", f"two 3x3 {two} px, of one 5x5 {five} px")
     check(said("see-5x5", "D:16", metric="receptive_field"), "supported", f"dilated {dilated} px")
-    check(said("see-5x5", "D:16", metric="params"), "supported", f"is {weights(1, 1, (3, 3))}")
+    check(said("see-5x5", "D:16", metric="params"), "supported", f"are {weights(1, 1, (3, 3))}")
     check(said("see-5x5", "D:7", "k=2"), "supported", f"is {dilated} px")
     check(said("see-5x5", "D:7", "k=4"), "supported", f"is {dilated_4} px")
     check(said("see-5x5", "C:73"), "answered", "one 5x5 by 16", "two 3x3 by 9")

@@ -133,7 +133,7 @@ def test_every_row_says_what_was_claimed_what_was_found_and_why(page: Page) -> N
         *("mine-B-6", "mine-B-7", "mine-B-8", "mine-B-3"),  # the definition is folded, at the end
     ]
     eighth = (
-        "Supported as a drop-in: parameters of normal 80,000, of depthwise 10,000: 8.00 times, "
+        "Supported: parameters of normal 80,000, of depthwise 10,000: 8.00 times, "
         "claimed 7.20 to 8.80 times. (arithmetic of the full networks, staged, width 16) "
     )
     first = rows["mine-B-1"]
@@ -158,8 +158,8 @@ def test_every_row_says_what_was_claimed_what_was_found_and_why(page: Page) -> N
     # Where suites and claims differ, every verdict is told.
     differing = rows["mine-B-8"]
     assert differing[2] == "◐ depends"
-    assert differing[3].count("Supported as a drop-in") == 2
-    assert differing[3].count("Refuted as a drop-in") == 1
+    assert len(re.findall("Supported(?: as a drop-in)?:", differing[3])) == 2
+    assert len(re.findall("Refuted(?: as a drop-in)?:", differing[3])) == 1
 
 
 def test_the_counts_are_those_of_the_rows(page: Page, made: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_counts_are_those_of_the_rows(page: Page, made: Path) -> None:
     bars = re.findall(r'<div class="tally" aria-hidden="true">(.*?)</div>', page.text, re.DOTALL)
     assert [re.findall(r"flex-grow:(\d+)", bar) for bar in bars] == [
         ["1", "1", "1", "4", "1"],
-        ["1", "1", "226"],
+        ["1", "1", "224", "2"],
     ]
     for view in ("one (3)", "count (2)", "A: One (1)", "B: <script>x</script> (7)"):
         assert view in page.prose, view

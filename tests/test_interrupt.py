@@ -81,7 +81,7 @@ DRAWS = """
     from pathlib import Path
     from ablate import cli, commands
 
-    render = commands._render
+    render = commands.render
 
     def again_and_again(runs, reports, chosen):
         while True:
@@ -89,7 +89,7 @@ DRAWS = """
             render(runs, reports, chosen)
             shutil.rmtree(reports)
 
-    commands._render = again_and_again
+    commands.render = again_and_again
     cli.main()
 """
 

@@ -674,15 +674,19 @@ def test_a_figure_has_a_panel_for_each_row_that_was_read(figure: Figure) -> None
 def test_the_box_lies_around_the_field_at_the_same_scale(figure: Figure) -> None:
     sides = []
     for markup in figure.pictures:
-        found = []
-        for path in ET.fromstring(markup).iter("path"):
-            numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d", ""))]
-            if "stroke: #ffffff" in path.get("style", "") and len(numbers) in (8, 10):
-                xs, ys = numbers[0::2], numbers[1::2]
-                found.append((max(xs) - min(xs), max(ys) - min(ys)))
+        found = [
+            (float(box[1]), float(box[2]))
+            for path in ET.fromstring(markup).iter("path")
+            if "stroke:#ffffff" in path.get("style", "")
+            and (
+                box := re.match(
+                    r"M[\d.]+ [\d.]+h([\d.]+)v([\d.]+)h-[\d.]+v-[\d.]+z$", path.attrib["d"]
+                )
+            )
+        ]
         assert len(found) == 2  # before and after
-        assert found[0] == pytest.approx(found[1], abs=1e-3)
-        assert found[0][0] == pytest.approx(found[0][1], abs=1e-3)
+        assert found[0] == pytest.approx(found[1], abs=0.02)  # to a hundredth of a pixel each
+        assert found[0][0] == pytest.approx(found[0][1], abs=0.02)
         sides.append(found[0][0])
     assert sides[1] / sides[0] == pytest.approx(21 / 13, rel=1e-3)
 

@@ -234,7 +234,7 @@ def test_of_many_rows_the_marks_are_counted(tmp_path: Path) -> None:
         (
             [],
             [],
-            "Nothing is claimed and nothing is trained",
+            "Refuted: A:113. Not tested: B:72.",
             "arithmetic, the same on any machine",
         ),
     ],

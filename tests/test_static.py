@@ -211,6 +211,6 @@ def test_a_page_names_the_data_of_what_is_trained_alone(tmp_path: Path) -> None:
     assert [found.asked.is_trained for found in evidence.comparisons] == [True, False]
     assert [data.title for data in data_used(evidence)] == ["photos"]
     page = render(tmp_path, asked, tmp_path / "reports").read_text(encoding="utf-8")
-    chips = page[: page.index("Answer")]
+    chips = page[: page.index("<main>")]
     assert "photos: 256 training and 256 test images" in chips
     assert "CIFAR-10" not in chips

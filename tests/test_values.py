@@ -185,7 +185,7 @@ def test_separable_convolutions_by_keras_defaults(said: Said) -> None:
     depthwise = weights(16, 1, (3, 3))  # multiplier 1, and its bias is only after both
     pointwise = weights(32, 16, (1, 1)) + 32
     assert depthwise + pointwise == 688
-    check(said("separable", "B:148", kind="count", metric="params"), "supported", "is 688")
+    check(said("separable", "B:148", kind="count", metric="params"), "supported", "are 688")
     check(said("separable", "B:148", kind="equality"), "refuted", f"688, of separable {688 - 32}")
     check(said("separable", "B:148", "valid"), "supported", f"is {len(range(100 - 3 + 1))}")
 

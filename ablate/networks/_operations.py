@@ -76,10 +76,8 @@ class Unfolded(_Windowed):
 
     def forward(self, x: Tensor) -> Tensor:
         sides = [
-            (side + 2 * padding - kernel) // stride + 1
-            for side, kernel, stride, padding in zip(
-                x.shape[2:], self.kernel, self.stride, self.padding, strict=True
-            )
+            (x.shape[2 + i] + 2 * self.padding[i] - self.kernel[i]) // self.stride[i] + 1
+            for i in range(2)  # by index, as `torch.fx` needs it
         ]
         columns = functional.unfold(x, self.kernel, 1, self.padding, self.stride)
         return columns.reshape(x.shape[0], columns.shape[1], *sides)
@@ -90,10 +88,8 @@ class Folded(_Windowed):
 
     def forward(self, x: Tensor) -> Tensor:
         sides = [
-            (side - 1) * stride - 2 * padding + kernel
-            for side, kernel, stride, padding in zip(
-                x.shape[2:], self.kernel, self.stride, self.padding, strict=True
-            )
+            (x.shape[2 + i] - 1) * self.stride[i] - 2 * self.padding[i] + self.kernel[i]
+            for i in range(2)
         ]
         return functional.fold(
             x.flatten(2), tuple(sides), self.kernel, 1, self.padding, self.stride
