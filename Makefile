@@ -57,7 +57,7 @@ list: $(STAMP) ## the suites and what they may name
 	@$(RUN) -m ablate list
 
 test: $(STAMP) ## the tests
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## style and format
 	$(RUN) -m ruff check .

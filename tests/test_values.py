@@ -36,7 +36,7 @@ from ablate.suite.request import Request
 Array = NDArray[np.float64]
 RUNS = Path("runs")
 ABOUT = [
-    *("separable", "factored", "unfactored", "twice", "localized", "dot-products"),
+    *("separable", "factored", "unfactored", "uneven", "twice", "localized", "dot-products"),
     *("formula", "shift-scale", "normalised", "amplitude", "loss", "smoothing", "backpropagation"),
 ]
 WRITTEN = yaml.safe_load(SUITE.read_text(encoding="utf-8"))
@@ -213,6 +213,19 @@ def test_a_transposed_convolution_sums_where_outputs_overlap(said: Said, image: 
     for variant in ("transposed", "summed"):
         assert np.allclose(put_out("dot-products", variant, image), expected)
     check(said("dot-products", "D:45"), "supported", "summed and transposed compute the same")
+
+
+def test_an_even_image_shows_where_kernels_overlap_unevenly(said: Said) -> None:
+    laid_out = {side: np.zeros((10 + side, 10 + side)) for side in (3, 4)}
+    for side, image in laid_out.items():
+        for i, j, a, b in product(range(6), range(6), range(side), range(side)):
+            image[2 * i + a, 2 * j + b] += 1
+    uneven, even = laid_out[3][2:-2, 2:-2], laid_out[4][3:-3, 3:-3]  # without the border
+    assert set(even.flat) == {4}
+    assert uneven[:4, :4].tolist() == [[4, 2, 4, 2], [2, 1, 2, 1], [4, 2, 4, 2], [2, 1, 2, 1]]
+    check(said("uneven", "B:54", metric="output.minimum"), "supported", "is 1, claimed 1")
+    check(said("uneven", "B:54", metric="output.maximum"), "supported", "is 4, claimed 4")
+    check(said("uneven", "B:54", metric="output.deviation"), "supported", "is 0, claimed 0")
 
 
 def test_two_pixels_at_a_time_along_a_row_and_four_in_the_plane(said: Said) -> None:

@@ -34,7 +34,7 @@ def noise(evidence: Evidence) -> Table | None:
             "How much results vary where nothing but the seed does. A seed decides the initial "
             "weights, the order and augmentation of the data, any subset. sd: the largest standard "
             "deviation over seeds of a row. Itself: the baseline against the same with further "
-            "seeds, an A/A control, with its 95 % interval; – where the suite asks for "
+            "seeds, an A/A control, with its 95 % interval (Welch); – where the suite asks for "
             "none (`control: 5`, or `--control 5`). Smallest effect: the smallest true difference "
             "that the row with the widest interval shows in 8 of 10 cases. Seeds for the margin: a "
             "row, to so show a difference of the margin.",
