@@ -158,8 +158,12 @@ def test_every_row_says_what_was_claimed_what_was_found_and_why(page: Page) -> N
     # Where suites and claims differ, every verdict is told.
     differing = rows["mine-B-8"]
     assert differing[2] == "◐ depends"
-    assert len(re.findall("Supported(?: as a drop-in)?:", differing[3])) == 2
-    assert len(re.findall("Refuted(?: as a drop-in)?:", differing[3])) == 1
+    # In the suite that trains nothing there is nothing to be a drop-in of.
+    assert re.findall("Supported(?: as a drop-in)?:", differing[3]) == [
+        "Supported:",
+        "Supported as a drop-in:",
+    ]
+    assert re.findall("Refuted(?: as a drop-in)?:", differing[3]) == ["Refuted:"]
 
 
 def test_the_counts_are_those_of_the_rows(page: Page, made: Path) -> None:
