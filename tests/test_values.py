@@ -394,6 +394,7 @@ def test_weights_are_moved_against_the_slope_of_the_loss(said: Said) -> None:
     for metric in ("gradient", "gradient.step"):
         found = said("backpropagation", "B:160", metric=metric)
         assert found.word == "supported"
+        assert " from finite differences of network is 0, " in found.sentence  # a distance is
         assert 0 < (found.parts[0].estimate or 0.0) < 1e-6
     check(said("backpropagation", "B:160", kind="requirement"), "supported", "of each: network")
 

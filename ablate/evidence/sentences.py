@@ -391,7 +391,7 @@ def _statement(hypothesis: Hypothesis, level: float, tests: int) -> str:
         if hypothesis.is_exact and hypothesis.estimate is not None:
             value = hypothesis.estimate.value
         # Parameters are, a loss is.
-        many = re.search(r"[^s]s$", title.partition(" (")[0])
+        many = re.search(r"[^s]s$", re.split(r" of | \(", title)[0])
         said = "are" if many else "is"
         return f"{title} of {names[0]} {said} {_value(hypothesis, value)}{span}{note}"
     if hypothesis.is_exact and hypothesis.source == "arithmetic":
